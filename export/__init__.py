@@ -1,0 +1,1 @@
+"""What leaves the house: the feature-vector module and its check."""

@@ -1,0 +1,1 @@
+"""Spatial Context Networks: features fitted to photographs without labels."""

@@ -1,0 +1,101 @@
+"""The networks that SCN can tune, each as a frozen trunk and a trained neck.
+
+In: a name of BACKBONES, where to cut, which weights. Out: a Backbone.
+"""
+
+import contextlib
+import difflib
+import random
+from collections.abc import Iterator
+
+from scn_tf.backbones.applications import APPLICATIONS
+from scn_tf.backbones.backbone import Backbone
+from scn_tf.backbones.cnn_m import CNN_M
+from scn_tf.backbones.cut import cut_network
+from scn_tf.backbones.cut import frozen_copy
+from scn_tf.backbones.small_cnn import SMALL_CNN
+from scn_tf.backbones.weights import load_weights
+from tfrecords.errors import InputError
+
+__all__ = ["BACKBONES", "build_backbone", "frozen_copy"]
+
+BACKBONES = {
+    "cnn_m": CNN_M,
+    "inception_v3": APPLICATIONS["inception_v3"],
+    "mobilenet_v2": APPLICATIONS["mobilenet_v2"],
+    "resnet50": APPLICATIONS["resnet50"],
+    "small_cnn": SMALL_CNN,
+    "vgg16": APPLICATIONS["vgg16"],
+    "vgg19": APPLICATIONS["vgg19"],
+}
+
+
+def build_backbone(
+    name: str,
+    train_from: str = "",
+    weights: str = "none",
+    image_size: int = 0,
+    seed: int = 0,
+) -> Backbone:
+    """Builds a network and cuts it where training begins.
+
+    Args:
+        name: key of BACKBONES.
+        train_from: first trained layer or stage; "input" trains everything;
+            "" is the network's default (fc6 where it has one, else its last
+            stage).
+        weights: "none" (random, from `seed`), "imagenet" (Keras downloads
+            them) or the path of an HDF5 weights file.
+        image_size: side of the images in pixels; 0 is the network's own.
+        seed: of the random weights; the same seed gives the same weights.
+
+    Returns:
+        The backbone; its trunk is frozen.
+
+    Raises:
+        InputError: an unknown name or layer, an image too small, weights
+            that are missing or of another network.
+    """
+    if name not in BACKBONES:
+        close = difflib.get_close_matches(name, BACKBONES, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise InputError(
+            f"Unknown backbone {name!r}.{hint} Known backbones: "
+            f"{', '.join(BACKBONES)}."
+        )
+    network = BACKBONES[name]
+    image_size = image_size or network.image_size
+    if image_size < network.min_image_size:
+        raise InputError(
+            f"Images of {image_size} pixels are too small for {name}: it "
+            f"needs at least {network.min_image_size} and was made for "
+            f"{network.image_size}. Choose a larger image size."
+        )
+    imagenet = weights == "imagenet"
+    if imagenet and not network.has_imagenet:
+        raise InputError(
+            f"No ImageNet weights of {name} can be downloaded. Give --weights "
+            "a file that you have, or 'none' for random weights."
+        )
+    with _initializers_seeded(seed):
+        model = network.build(image_size, imagenet)
+    cut = train_from or network.default_cut
+    trunk, neck = cut_network(model, cut, network.stages)
+    if weights not in ("none", "imagenet"):
+        load_weights(model, weights)
+    return Backbone(name, cut, image_size, trunk, neck)
+
+
+@contextlib.contextmanager
+def _initializers_seeded(seed: int) -> Iterator[None]:
+    """Seeds the initializers made inside, and nothing else.
+
+    Keras draws the seed of an initializer that has none from Python's
+    `random`; its state is put back.
+    """
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)

@@ -1,0 +1,174 @@
+"""Loads weights from a file into a network, all of them or none.
+
+In: a network of this package (images in, features out, no classifier) and
+an HDF5 file, either Keras 3's `model.save_weights("x.weights.h5")` or the
+older layout of keras.applications, of the network with its classifier or
+without. Out: the network's variables hold the file's values, or an
+InputError says which layers differ.
+"""
+
+import collections
+import pathlib
+import re
+
+import h5py
+import keras
+
+from tfrecords.errors import InputError
+
+_LISTED_DIFFERENCES = 5
+
+
+def load_weights(network: keras.Model, weights_path: str) -> None:
+    """Fills every variable of `network` from the file.
+
+    Nothing is assigned before the shapes of all layers have been compared.
+
+    Args:
+        network: functional model without classifier.
+        weights_path: HDF5 file in one of the two layouts.
+
+    Raises:
+        InputError: no such file, not HDF5, cut short, or of another network.
+    """
+    path = pathlib.Path(weights_path).expanduser().absolute()
+    if not path.is_file():
+        raise InputError(
+            f"There is no weights file {path}. --weights takes the path of an "
+            "HDF5 file, 'imagenet' (download) or 'none' (random)."
+        )
+    layers = [layer for layer in network.layers if layer.weights]
+    try:
+        with h5py.File(path) as file:
+            saved, others = _saved_arrays(file, layers, path)
+            _check_shapes(network, saved, others, path)
+            for layer in layers:
+                for variable, array in zip(
+                    layer.weights, saved[layer.name], strict=True
+                ):
+                    variable.assign(array[()])
+    except (OSError, RuntimeError, KeyError) as error:
+        raise InputError(
+            f"The weights file {path} cannot be read as HDF5 ({error}). It "
+            "may have been cut short: fetch or save it again as "
+            "'.weights.h5'."
+        ) from error
+
+
+_Arrays = dict[str, list[h5py.Dataset]]
+
+
+def _saved_arrays(
+    file: h5py.File, layers: list[keras.Layer], path: pathlib.Path
+) -> tuple[_Arrays, _Arrays]:
+    """Finds what the file holds for each layer, and what it holds besides.
+
+    Returns:
+        ({name of a layer of `layers`: its arrays}, {name in the file of a
+        layer that the network lacks: its arrays}).
+    """
+    if isinstance(file.get("layers"), h5py.Group):
+        return _keras_3_arrays(file["layers"], layers)
+    root = file.get("model_weights", file)
+    if "layer_names" in root.attrs:
+        return _legacy_arrays(root, layers)
+    raise InputError(
+        f"{path} is HDF5, but holds no weights that Keras saved: neither a "
+        "group 'layers' nor an attribute 'layer_names' was found. Save the "
+        "model with model.save_weights('name.weights.h5')."
+    )
+
+
+def _keras_3_arrays(
+    group: h5py.Group, layers: list[keras.Layer]
+) -> tuple[_Arrays, _Arrays]:
+    """Reads Keras 3's layout, layers/<class>_<count>/vars/<index>."""
+    present = {}
+    for key in group:
+        variables = group.get(f"{key}/vars")
+        if isinstance(variables, h5py.Group):
+            places = sorted(filter(str.isdigit, variables), key=int)
+            present[key] = [variables[place] for place in places]
+    counts = collections.Counter()
+    saved = {}
+    for layer in layers:
+        key = _snake_case(type(layer).__name__)
+        count = counts[key]
+        counts[key] += 1
+        saved[layer.name] = present.pop(f"{key}_{count}" if count else key, [])
+    others = {
+        str(group[key]["vars"].attrs.get("name", key)): arrays
+        for key, arrays in present.items()
+        if arrays
+    }
+    return saved, others
+
+
+def _legacy_arrays(
+    group: h5py.Group, layers: list[keras.Layer]
+) -> tuple[_Arrays, _Arrays]:
+    """Reads the layout before Keras 3: layers in order, under any names."""
+    present = []
+    for name in map(_text, group.attrs["layer_names"]):
+        member = group[name]
+        arrays = [member[_text(key)] for key in member.attrs["weight_names"]]
+        if arrays:
+            present.append((name, arrays))
+    saved = {
+        layer.name: present[index][1] if index < len(present) else []
+        for index, layer in enumerate(layers)
+    }
+    return saved, dict(present[len(layers) :])
+
+
+def _check_shapes(
+    network: keras.Model, saved: _Arrays, others: _Arrays, path: pathlib.Path
+) -> None:
+    """Raises InputError unless the file is of this network.
+
+    One more dense layer on the features is the classifier; it is dropped.
+    """
+    differences = []
+    for layer in network.layers:
+        wanted = [tuple(variable.shape) for variable in layer.weights]
+        found = [array.shape for array in saved.get(layer.name, [])]
+        if wanted != found:
+            differences.append(_difference(layer.name, wanted, found))
+    num_features = network.output_shape[-1]
+    for name, arrays in others.items():
+        found = [array.shape for array in arrays]
+        is_classifier = found[0][:-1] == (num_features,) and len(others) == 1
+        if not is_classifier:
+            differences.append(_difference(name, [], found))
+    if differences:
+        rest = len(differences) - _LISTED_DIFFERENCES
+        raise InputError(
+            f"{path} does not hold the weights of {network.name} at "
+            f"{network.input_shape[1]} pixels; {len(differences)} layers "
+            "differ:\n"
+            + "\n".join(differences[:_LISTED_DIFFERENCES])
+            + (f"\n  and {rest} more" if rest > 0 else "")
+            + "\nName the network that the file was made for with --backbone, "
+            f"or give --weights a file of {network.name}. Where only the "
+            "first fc layer differs, the image size is another."
+        )
+
+
+def _difference(name: str, wanted: list, found: list) -> str:
+    """Returns one line about a layer that differs."""
+
+    def shapes(values: list) -> str:
+        return ", ".join(map(str, values)) or "nothing"
+
+    return f"  {name}: network {shapes(wanted)}; file {shapes(found)}"
+
+
+def _snake_case(name: str) -> str:
+    """Returns a class's name as Keras writes it into weights files."""
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def _text(value: bytes | str) -> str:
+    """Returns an HDF5 attribute's string, which old files keep as bytes."""
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,192 @@
+"""Batch k of the training, as a pure function of (seed, k).
+
+In: the pair graph of a split. Out: which patches a step needs and the pairs
+as indices into them, then the same with the patches' features as tf.data.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from scn_tf.geometry import corner_offsets
+from tfrecords.errors import InputError
+from tfrecords.pair_graph import PairGraph
+
+BATCHING = ("images", "pairs")
+# Names of the patches' indices in a batch of `PairSampler`.
+SOURCE_NODES, TARGET_NODES = "source_nodes", "target_nodes"
+
+
+def pair_offsets(
+    graph: PairGraph, pairs: np.ndarray, unit: str = "image"
+) -> np.ndarray:
+    """Offsets of `pairs` (target minus source).
+
+    Args:
+        graph: the boxes and the sizes of their pictures.
+        pairs: [P, 2] int64 (source, target) patch indices.
+        unit: "pixels", or "image": divided by the picture's longest side,
+            so that a picture's resolution does not matter.
+
+    Returns:
+        [P, 8] float32.
+    """
+    boxes = graph.boxes[pairs]  # [P, 2, 4]
+    offsets = corner_offsets(boxes[:, 0], boxes[:, 1])
+    if unit == "pixels":
+        return offsets
+    if unit != "image":
+        raise ValueError(
+            f"`unit` must be 'image' or 'pixels'. Received: {unit!r}."
+        )
+    longest = graph.sizes[graph.patch_image[pairs[:, 0]]].max(axis=-1)
+    return offsets / longest[:, None]
+
+
+class PairSampler:
+    """Draws the pairs of every step.
+
+    An epoch is a fresh permutation of the pairs; what does not fill a last
+    whole batch is left out of that epoch, so every batch has the same size.
+
+    Args:
+        graph: the pairs.
+        batch_pairs: pairs per global batch; at most all pairs.
+        batching: "pairs" shuffles pairs over the whole set as the paper's
+            mini-batches do; "images" shuffles images and keeps an image's
+            pairs together, so that patches repeat within a batch.
+        seed: with the step it decides the batch.
+        unit: unit of the offsets, see `pair_offsets`.
+
+    Raises:
+        InputError: if the graph has no pairs.
+    """
+
+    def __init__(
+        self,
+        graph: PairGraph,
+        batch_pairs: int,
+        batching: str = "pairs",
+        seed: int = 0,
+        unit: str = "image",
+    ) -> None:
+        if not len(graph.pairs):
+            raise InputError(
+                "There is no pair to train on: no picture of the training "
+                "split has two proposals. Lower --min_score or "
+                "--min_box_area, or choose other --proposals."
+            )
+        if batching not in BATCHING:
+            raise ValueError(
+                f"`batching` must be one of {BATCHING}. Received: {batching!r}."
+            )
+        self.graph = graph
+        self.batch_pairs = min(batch_pairs, len(graph.pairs))
+        self.steps_per_epoch = len(graph.pairs) // self.batch_pairs
+        self._by_image = batching == "images"
+        self._seed = seed
+        self._unit = unit
+        self._epoch_order = (-1, np.zeros(0, np.int64))
+
+    def pair_indices(self, step: int) -> np.ndarray:
+        """[B] int64 indices into `graph.pairs` of step `step`."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        start = position * self.batch_pairs
+        return self._order(epoch)[start : start + self.batch_pairs]
+
+    def batch(
+        self, step: int, replica: int = 0, num_replicas: int = 1
+    ) -> dict[str, np.ndarray]:
+        """One replica's share of step `step`.
+
+        Returns:
+            `source_nodes` [S], `target_nodes` [T]: sorted different patches;
+            `source`, `target` [P] int32: rows of these; `offset` [P, 8];
+            `num_pairs` []: float32, pairs of the global batch.
+        """
+        chosen = np.array_split(self.pair_indices(step), num_replicas)[replica]
+        batch = connect(self.graph, self.graph.pairs[chosen], self._unit)
+        batch["num_pairs"] = np.float32(self.batch_pairs)
+        return batch
+
+    def _order(self, epoch: int) -> np.ndarray:
+        cached_epoch, order = self._epoch_order
+        if cached_epoch != epoch:
+            order = self._shuffle(np.random.default_rng((self._seed, epoch)))
+            # One assignment: several threads may draw at a time.
+            self._epoch_order = (epoch, order)
+        return order
+
+    def _shuffle(self, rng: np.random.Generator) -> np.ndarray:
+        order = rng.permutation(len(self.graph.pairs))
+        if self._by_image:
+            image = self.graph.patch_image[self.graph.pairs[order, 0]]
+            rank = rng.permutation(len(self.graph.image_ids))
+            order = order[np.argsort(rank[image], kind="stable")]
+        return order
+
+
+def connect(
+    graph: PairGraph, pairs: np.ndarray, unit: str
+) -> dict[str, np.ndarray]:
+    """The graph of a few pairs: its different patches, rows and offsets.
+
+    Args:
+        graph: the boxes.
+        pairs: [P, 2] int64 (source, target) patch indices.
+        unit: unit of the offsets, see `pair_offsets`.
+
+    Returns:
+        `source_nodes` [S], `target_nodes` [T] int64 sorted patch indices,
+        `source` [P], `target` [P] int32 rows of these, `offset` [P, 8].
+    """
+    source_nodes, source = np.unique(pairs[:, 0], return_inverse=True)
+    target_nodes, target = np.unique(pairs[:, 1], return_inverse=True)
+    return {
+        SOURCE_NODES: source_nodes,
+        TARGET_NODES: target_nodes,
+        "source": source.astype(np.int32),
+        "target": target.astype(np.int32),
+        "offset": pair_offsets(graph, pairs, unit),
+    }
+
+
+def batch_dataset(
+    sampler: PairSampler,
+    fill: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]],
+    steps: range,
+    num_replicas: int = 1,
+) -> tf.data.Dataset:
+    """The batches of `steps` as tf.data, one element per step and replica.
+
+    Args:
+        sampler: draws the pairs.
+        fill: turns the drawn nodes into what the model takes, see
+            `scn_tf.inputs`.
+        steps: the steps to give, in order; resuming starts later.
+        num_replicas: elements per step.
+
+    Returns:
+        Dicts of float32 and int32 tensors, first axes of unknown length.
+    """
+    example = fill(sampler.batch(steps.start, 0, num_replicas))
+    names = sorted(example)
+
+    def load(index: np.ndarray) -> list[np.ndarray]:
+        step, replica = divmod(int(index), num_replicas)
+        batch = fill(sampler.batch(step, replica, num_replicas))
+        return [batch[name] for name in names]
+
+    def to_tensors(index: tf.Tensor) -> dict[str, tf.Tensor]:
+        types = [tf.as_dtype(example[name].dtype) for name in names]
+        values = tf.numpy_function(load, [index], types, stateful=False)
+        for name, value in zip(names, values, strict=True):
+            shape = example[name].shape
+            value.set_shape([None, *shape[1:]] if shape else [])
+        return dict(zip(names, values, strict=True))
+
+    indices = tf.data.Dataset.range(
+        steps.start * num_replicas, steps.stop * num_replicas
+    )
+    return indices.map(to_tensors, num_parallel_calls=2).prefetch(2)

@@ -1,0 +1,1 @@
+"""What the features are worth: probes, average precision, the verdict."""

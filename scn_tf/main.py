@@ -1,0 +1,109 @@
+"""The command line: photographs in, a better feature module out.
+
+    python -m scn_tf.main --flagfile=scn_tf/flagfiles/demo.flags
+
+Runs the stages records, train, evaluate and export on one run folder; the
+same command continues where the folder stands.
+"""
+
+import logging as stdlib_logging
+import os
+import pathlib
+import sys
+
+# TensorFlow greets in a dozen lines; errors still show.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from absl import app
+from absl import flags
+from absl import logging
+
+from scn_tf import config
+from scn_tf import stages
+from tfrecords.errors import InputError
+
+_HOME = pathlib.Path(__file__).parent.parts
+_GROUPS = config.define_flags()
+_STAGES = {
+    "records": stages.build_records,
+    "train": stages.train,
+    "evaluate": stages.evaluate,
+    "export": stages.export_module,
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the stages; returns the exit code."""
+    if len(arguments) > 1:
+        print(
+            f"Arguments without a flag: {arguments[1:]}. Flags are written "
+            "--name=value; --help lists them.",
+            file=sys.stderr,
+        )
+        return 2
+    _quiet_libraries()
+    try:
+        run = stages.start(config.config_from_flags(flags.FLAGS, _GROUPS))
+        for stage in run.config.stages:
+            with run.log.stage(stage):
+                _STAGES[stage](run)
+        print(stages.summary(run))
+    except InputError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(
+            "\nInterrupted. What was finished is kept; the same command "
+            "continues.",
+            file=sys.stderr,
+        )
+        return 130
+    return 0
+
+
+def _quiet_libraries() -> None:
+    """Lets our own progress through, and only warnings of the libraries."""
+    logging.set_verbosity(logging.INFO)
+    handler = logging.get_absl_handler()
+    handler.setFormatter(None)
+    handler.addFilter(
+        lambda record: (
+            record.levelno > stdlib_logging.INFO
+            or pathlib.Path(record.pathname).parts[: len(_HOME)] == _HOME
+        )
+    )
+    stdlib_logging.getLogger("tensorflow").setLevel(stdlib_logging.ERROR)
+
+
+def parse_flags(arguments: list[str]) -> list[str]:
+    """Parses the command line; prints help or a clear error and exits."""
+    if any(argument in ("--help", "-help", "-h") for argument in arguments):
+        print(help_text())
+        sys.exit(0)
+    try:
+        return flags.FLAGS(arguments)
+    except flags.Error as error:
+        print(f"{error}\n--help lists all flags.", file=sys.stderr)
+        sys.exit(2)
+
+
+def help_text() -> str:
+    """All flags by group, with defaults."""
+    lines = [__doc__.strip(), ""]
+    for title, names in _GROUPS.items():
+        lines.append(f"{title}:")
+        for name in names:
+            flag = flags.FLAGS[name]
+            default = flag.default_as_str or "''"
+            lines.append(f"  --{name}={default.strip(chr(39))}")
+            lines.append(flags.text_wrap(flag.help, 78, indent="      "))
+        lines.append("")
+    lines.append(
+        "--flagfile=FILE reads flags from a file; those of\n"
+        "scn_tf/flagfiles/ each open with what they do and how long it takes."
+    )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    app.run(main, flags_parser=parse_flags)

@@ -1,0 +1,92 @@
+"""The functional Keras model over the pair graph (Figure 2 of the paper).
+
+In: the different patches of a batch, or their cached trunk features, and
+the pairs as indices into them. Out: h3 and g, one row per pair.
+"""
+
+import keras
+from keras import ops
+
+from scn_tf.backbones.backbone import Backbone
+from scn_tf.geometry import NUM_OFFSETS
+from scn_tf.head import SpatialContextHead
+
+
+def cached_pair_model(neck: keras.Model, head: SpatialContextHead):
+    """The model that starts at the cut, for a frozen trunk.
+
+    A patch stands once in `features` however many pairs it belongs to. The
+    neck runs in inference mode: no dropout, batch-norm statistics as they
+    came, so a patch's h1 does not depend on the patches beside it.
+
+    Args:
+        neck: feature map -> [S, D], the trained part of the bottom stream.
+        head: the spatial context module.
+
+    Returns:
+        A `keras.Model` from a dict of `features` [S, ...] (source patches),
+        `target_features` [T, D] (g of target patches, from the frozen top
+        stream), `source` [P] and `target` [P] int32 (rows of the former
+        two), `offset` [P, 8] to a dict of `prediction` and `target`,
+        both [P, D].
+    """
+    features = keras.Input(neck.input_shape[1:], name="features")
+    target_features = keras.Input(neck.output_shape[1:], name="target_features")
+    pairs = _pair_inputs()
+    outputs = _predict(neck(features, training=False), head, pairs)
+    outputs["target"] = ops.take(target_features, pairs["target"], axis=0)
+    inputs = {
+        "features": features,
+        "target_features": target_features,
+        **pairs,
+    }
+    return keras.Model(inputs, outputs, name="cached_pair_model")
+
+
+def live_pair_model(
+    backbone: Backbone, frozen_neck: keras.Model, head: SpatialContextHead
+):
+    """The whole model, from pixels, for any cut.
+
+    Args:
+        backbone: trunk (shared, frozen) and the trained neck.
+        frozen_neck: the top stream's neck, a frozen copy of the neck as it
+            came; its variables never change.
+        head: the spatial context module.
+
+    Returns:
+        A `keras.Model` from a dict of `patches` [U, S, S, 3] in [0, 1],
+        `source_patch` [S] and `target_patch` [T] int32 (rows of `patches`
+        that are sources, targets), `source` [P], `target` [P] int32 (rows of
+        these), `offset` [P, 8] to the same outputs as `cached_pair_model`.
+    """
+    patches = keras.Input(backbone.trunk.input_shape[1:], name="patches")
+    source_patch = keras.Input((), dtype="int32", name="source_patch")
+    target_patch = keras.Input((), dtype="int32", name="target_patch")
+    pairs = _pair_inputs()
+    features = backbone.trunk(patches, training=False)  # [U, ...]
+    bottom = ops.take(features, source_patch, axis=0)
+    top = ops.take(features, target_patch, axis=0)
+    outputs = _predict(backbone.neck(bottom, training=False), head, pairs)
+    target_features = frozen_neck(top, training=False)  # [T, D]
+    outputs["target"] = ops.take(target_features, pairs["target"], axis=0)
+    inputs = {
+        "patches": patches,
+        "source_patch": source_patch,
+        "target_patch": target_patch,
+        **pairs,
+    }
+    return keras.Model(inputs, outputs, name="live_pair_model")
+
+
+def _pair_inputs() -> dict:
+    return {
+        "source": keras.Input((), dtype="int32", name="source"),
+        "target": keras.Input((), dtype="int32", name="target"),
+        "offset": keras.Input((NUM_OFFSETS,), name="offset"),
+    }
+
+
+def _predict(h1, head: SpatialContextHead, pairs: dict) -> dict:
+    source = ops.take(h1, pairs["source"], axis=0)  # [P, D]
+    return {"prediction": head(source, pairs["offset"])}

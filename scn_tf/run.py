@@ -1,0 +1,210 @@
+"""One run: its config and what its stages share, each made once.
+
+In: a `Config`. Out: pair graphs, networks, caches and the check, built when
+a stage first asks for them.
+"""
+
+import functools
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from scn_tf.backbones import build_backbone
+from scn_tf.backbones import frozen_copy
+from scn_tf.backbones.backbone import Backbone
+from scn_tf.batches import pair_offsets
+from scn_tf.config import Config
+from scn_tf.evaluation.context import ContextCheck
+from scn_tf.evaluation.context import mean_pair_target
+from scn_tf.evaluation.context import sample_pairs
+from scn_tf.evaluation.features import neck_vectors
+from scn_tf.feature_cache import cached_features
+from scn_tf.feature_cache import FeatureCache
+from scn_tf.geometry import offset_spread
+from scn_tf.head import SpatialContextHead
+from scn_tf.run_log import RunLog
+from tfrecords.manifest import Manifest
+from tfrecords.manifest import read_manifest
+from tfrecords.pair_graph import PairGraph
+from tfrecords.pair_graph import read_pair_graph
+from tfrecords.reader import load_patches
+from tfrecords.reader import read_patches
+
+
+class Run:
+    """What the stages of one run share.
+
+    Args:
+        config: of the run.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.log = RunLog(config.run_dir)
+        self.strategy = _strategy(config.devices)
+        self._graphs = {}
+        self._caches = {}
+        keras.utils.set_random_seed(config.seed)
+
+    @functools.cached_property
+    def manifest(self) -> Manifest:
+        """Of the records."""
+        return read_manifest(self.config.records_dir)
+
+    @property
+    def train_splits(self) -> tuple[str, ...]:
+        """Splits whose photographs the network is trained on."""
+        if self.config.train_split == "trainval" and "val" in (
+            self.manifest.splits
+        ):
+            return ("train", "val")
+        return ("train",)
+
+    @functools.cached_property
+    def held_out_splits(self) -> tuple[str, ...]:
+        """Splits of the check; the training's where none was held out."""
+        split = self.manifest.splits.get("val")
+        return ("val",) if split and split.pairs else self.train_splits
+
+    def graph(self, splits: tuple[str, ...]) -> PairGraph:
+        """All boxes and pairs of `splits`."""
+        if splits not in self._graphs:
+            records_dir = self.config.records_dir
+            self._graphs[splits] = read_pair_graph(records_dir, splits)
+        return self._graphs[splits]
+
+    @functools.cached_property
+    def _networks(self) -> tuple[Backbone, keras.Model]:
+        """Both streams; the copy is made before anything is trained."""
+        config = self.config
+        with self.strategy.scope():
+            backbone = build_backbone(
+                config.backbone,
+                config.train_from,
+                config.weights,
+                config.image_size,
+                config.seed,
+            )
+            return backbone, frozen_copy(backbone.neck)
+
+    @property
+    def backbone(self) -> Backbone:
+        """The network whose neck is trained."""
+        return self._networks[0]
+
+    @property
+    def frozen_neck(self) -> keras.Model:
+        """The top stream's neck: the neck as it came."""
+        return self._networks[1]
+
+    @functools.cached_property
+    def head(self) -> SpatialContextHead:
+        """The spatial context module, for the training pairs' offsets."""
+        graph = self.graph(self.train_splits)
+        offsets = pair_offsets(graph, graph.pairs, self.config.offset_unit)
+        num_features = self.backbone.num_features
+        with self.strategy.scope():
+            head = SpatialContextHead(
+                num_features,
+                self.config.hidden_features,
+                offset_spread(offsets),
+                self.config.offset_gain,
+                self.config.offset_initial_spread,
+                name="head",
+            )
+            head.build((None, num_features), (None, offsets.shape[-1]))
+        return head
+
+    @property
+    def trains_on_cache(self) -> bool:
+        """Whether training starts at cached trunk features."""
+        has_trunk = self.backbone.trunk.count_params() > 0
+        return self.config.feature_cache and has_trunk
+
+    def cache(self, splits: tuple[str, ...], kind: str) -> FeatureCache:
+        """Trunk features and targets of all patches of a kind.
+
+        Args:
+            splits: the photographs.
+            kind: "proposals", "objects" or "images".
+        """
+        if (splits, kind) not in self._caches:
+            self._caches[splits, kind] = self._open_cache(splits, kind)
+        return self._caches[splits, kind]
+
+    def _open_cache(self, splits: tuple[str, ...], kind: str) -> FeatureCache:
+        graph = self.graph(splits)
+        counts = {
+            "proposals": len(graph.boxes),
+            "objects": len(graph.object_boxes),
+            "images": len(graph.image_ids),
+        }
+        return cached_features(
+            self.config.run_dir / "cache",
+            {
+                "records": self.manifest.digest,
+                "splits": list(splits),
+                "kind": kind,
+            },
+            self.backbone,
+            self.frozen_neck,
+            self.patches(splits, kind),
+            counts[kind],
+            self.config.cache_dtype,
+        )
+
+    def patches(self, splits: tuple[str, ...], kind: str) -> tf.data.Dataset:
+        """[n, S, S, 3] patches per image, in order."""
+        size = self.backbone.image_size
+        return read_patches(self.graph(splits), kind, size)
+
+    def context_check(self, num_pairs: int) -> ContextCheck:
+        """The held-out loss against its controls on about `num_pairs`.
+
+        Args:
+            num_pairs: 0 takes all held-out pairs.
+        """
+        splits = self.held_out_splits
+        graph = self.graph(splits)
+        cache = self.cache(splits, "proposals")
+        train_targets = self.cache(self.train_splits, "proposals").targets
+        return ContextCheck(
+            graph,
+            sample_pairs(graph, num_pairs, self.config.seed),
+            self.head,
+            lambda nodes: self.source_vectors(graph, splits, nodes),
+            cache.targets,
+            mean_pair_target(self.graph(self.train_splits), train_targets),
+            unit=self.config.offset_unit,
+            seed=self.config.seed,
+            reduction=self.config.training.loss_reduction,
+        )
+
+    def source_vectors(
+        self, graph: PairGraph, splits: tuple[str, ...], nodes: np.ndarray
+    ) -> np.ndarray:
+        """h1 [S, D] of the proposals `nodes` [S] of `splits`, as it is now."""
+        cache = self.cache(splits, "proposals")
+        if cache.features is not None:
+            return neck_vectors(self.backbone.neck, cache.features[nodes])
+        size = self.backbone.image_size
+        parts = np.array_split(nodes, -(-len(nodes) // 64))
+        return np.concatenate(
+            [
+                self.backbone.neck(
+                    self.backbone.trunk(load_patches(graph, part, size)),
+                    training=False,
+                )
+                for part in parts
+            ]
+        )
+
+
+def _strategy(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+    """Mirrors the model on `devices`, all GPUs, or the CPU."""
+    gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
+    chosen = list(devices) or gpus or ["CPU:0"]
+    logging.info("Training on %s.", ", ".join(chosen))
+    return tf.distribute.MirroredStrategy(chosen)

@@ -1,0 +1,83 @@
+"""What a run says while it works: metrics.jsonl, TensorBoard, progress.
+
+In: numbers by name. Out: one JSON object per line, scalars in TensorBoard.
+"""
+
+import json
+import os
+import pathlib
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import tensorflow as tf
+from absl import logging
+
+_KILOBYTE = 1 if sys.platform == "darwin" else 1024  # unit of ru_maxrss
+
+
+def progress_interval() -> float:
+    """Seconds between progress lines: often on a terminal, rarely in a log."""
+    return 0.2 if sys.stderr.isatty() else 10.0
+
+
+class RunLog:
+    """Appends to `metrics.jsonl` and `tensorboard/` of a run folder.
+
+    Args:
+        run_dir: the run's folder.
+    """
+
+    def __init__(self, run_dir: str | os.PathLike) -> None:
+        self._path = pathlib.Path(run_dir) / "metrics.jsonl"
+        self._writer = tf.summary.create_file_writer(
+            str(pathlib.Path(run_dir) / "tensorboard")
+        )
+
+    def write(self, event: str, step: int | None = None, **values) -> None:
+        """Writes one line; with a step, numbers go to TensorBoard too."""
+        line = {"event": event, **values}
+        if step is not None:
+            line["step"] = step
+            self._write_scalars(event, step, values)
+        with open(self._path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def _write_scalars(self, event: str, step: int, values: dict) -> None:
+        with self._writer.as_default():
+            for name, value in values.items():
+                tf.summary.scalar(f"{event}/{name}", value, step=step)
+        self._writer.flush()
+
+    def picture(self, path: pathlib.Path, step: int) -> None:
+        """Shows a PNG file in TensorBoard under its stem."""
+        image = tf.io.decode_png(path.read_bytes(), channels=3)
+        with self._writer.as_default():
+            tf.summary.image(path.stem, image[None], step=step)
+        self._writer.flush()
+
+    def history(self, event: str) -> list[dict]:
+        """All lines of one event, oldest first, without torn last lines."""
+        if not self._path.is_file():
+            return []
+        lines = []
+        for line in self._path.read_text(encoding="utf-8").splitlines():
+            try:
+                lines.append(json.loads(line))
+            except json.JSONDecodeError:
+                logging.warning("%s: skipped a torn line", self._path)
+        return [line for line in lines if line["event"] == event]
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Times a stage and logs its seconds and the peak memory so far."""
+        logging.info("Stage %s begins.", name)
+        start = time.perf_counter()
+        yield
+        seconds = round(time.perf_counter() - start, 2)
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        peak = usage.ru_maxrss * _KILOBYTE
+        self.write("stage", name=name, seconds=seconds, peak_memory=peak)
+        logging.info("Stage %s took %.1f s.", name, seconds)

@@ -1,0 +1,199 @@
+"""The four stages of a run: records, train, evaluate, export.
+
+In: a `Run`. Out: the files of the run folder, see BUILD.md.
+"""
+
+import json
+import os
+import pathlib
+
+import numpy as np
+from absl import logging
+
+from export.check import check_module
+from export.check import size_ratio
+from export.feature_vector import save_feature_vector
+from scn_tf import batches
+from scn_tf import inputs
+from scn_tf import pictures
+from scn_tf.checkpoint import Checkpoints
+from scn_tf.config import Config
+from scn_tf.pair_model import cached_pair_model
+from scn_tf.pair_model import live_pair_model
+from scn_tf.run import Run
+from scn_tf.run_folder import write_environment
+from scn_tf.run_folder import write_flags
+from scn_tf.summary import summary_text
+from scn_tf.train import make_optimizer
+from scn_tf.train import train as run_training
+from scn_tf.train import Training
+from scn_tf.verdict import make_verdict
+from tfrecords.build import build
+from tfrecords.errors import InputError
+from tfrecords.files import replacing
+
+_CHECKED_IMAGES = 8  # pictures on which every consumer is compared
+
+
+def start(config: Config) -> Run:
+    """Opens the run folder, writes flags.txt, returns the run.
+
+    Raises:
+        InputError: if the folder holds a run of another configuration.
+    """
+    write_flags(config.run_dir, config.values)
+    logging.info("Run folder: %s", config.run_dir.resolve())
+    return Run(config)
+
+
+def build_records(run: Run) -> None:
+    """Photographs -> records; what is up to date is not built again.
+
+    Given records without photographs (--records_dir, no --data_dir) are
+    taken as they are.
+    """
+    config = run.config
+    given = (config.records_dir / "manifest.json").is_file()
+    named = config.records.data_dir or config.records.source == "synthetic"
+    if named:
+        build(config.records, config.records_dir)
+    elif given:
+        logging.info("Using the records in %s.", config.records_dir)
+    else:
+        raise InputError(
+            "No photographs were named. Give --data_dir=FOLDER, or run the "
+            "built-in scenes: --flagfile=scn_tf/flagfiles/demo.flags."
+        )
+    link = config.run_dir / "records"
+    if not link.exists() and not link.is_symlink():
+        link.symlink_to(config.records_dir.resolve())
+
+
+def train(run: Run) -> None:
+    """Records -> feature cache -> trained neck and head, checkpoints."""
+    config = run.config
+    write_environment(config.run_dir, run.manifest.digest, config.weights)
+    _warn_of_random_weights(run)
+    sampler = batches.PairSampler(
+        run.graph(run.train_splits),
+        config.batch_pairs,
+        config.batching,
+        config.seed,
+        config.offset_unit,
+    )
+    with run.strategy.scope():
+        model, fill = _model_and_inputs(run)
+        optimizer = make_optimizer(config.training)
+    check = run.context_check(config.check_pairs)
+    training = Training(
+        model=model,
+        head=run.head.trainable_variables,
+        neck=run.backbone.neck.trainable_variables,
+        optimizer=optimizer,
+        strategy=run.strategy,
+        batches=lambda steps: _distribute(run, sampler, fill, steps),
+        steps_per_epoch=sampler.steps_per_epoch,
+        check=check.measure,
+    )
+    checkpoints = _checkpoints(run, optimizer)
+    run_training(training, config.training, checkpoints, run.log)
+
+
+def _model_and_inputs(run: Run):
+    if run.trains_on_cache:
+        cache = run.cache(run.train_splits, "proposals")
+        model = cached_pair_model(run.backbone.neck, run.head)
+        return model, inputs.cached_inputs(cache)
+    model = live_pair_model(run.backbone, run.frozen_neck, run.head)
+    graph = run.graph(run.train_splits)
+    return model, inputs.live_inputs(graph, run.backbone.image_size)
+
+
+def _distribute(run: Run, sampler, fill, steps: range):
+    num_replicas = run.strategy.num_replicas_in_sync
+    return run.strategy.distribute_datasets_from_function(
+        lambda _: batches.batch_dataset(sampler, fill, steps, num_replicas)
+    )
+
+
+def _checkpoints(run: Run, optimizer=None) -> Checkpoints:
+    return Checkpoints(
+        run.config.run_dir / "checkpoints",
+        run.backbone.neck,
+        run.head,
+        optimizer,
+    )
+
+
+def _warn_of_random_weights(run: Run) -> None:
+    if run.config.weights == "none" and run.manifest.source != "synthetic":
+        logging.warning(
+            "--weights=none: the targets are features of a random network. "
+            "Give --weights=imagenet or a file to learn anything of use."
+        )
+
+
+def _restore(run: Run) -> int:
+    """Loads the newest checkpoint into neck and head; returns its epoch."""
+    epoch = _checkpoints(run).restore()
+    if not epoch:
+        raise InputError(
+            f"{run.config.run_dir}/checkpoints holds no checkpoint. Run the "
+            "train stage first: --stages=train,evaluate,export."
+        )
+    return epoch
+
+
+def evaluate(run: Run) -> None:
+    """Trained network -> verdict.json and pictures/."""
+    _restore(run)
+    verdict = make_verdict(run)
+    path = run.config.run_dir / "verdict.json"
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(verdict, indent=1))
+    for picture in pictures.draw_all(run, verdict):
+        run.log.picture(picture, step=0)
+
+
+def export_module(run: Run) -> None:
+    """Trained network -> module/, loaded again by every consumer.
+
+    Raises:
+        RuntimeError: if a consumer fails or its features differ.
+    """
+    epoch = _restore(run)
+    module_dir = run.config.run_dir / "module"
+    backbone = run.backbone
+    save_feature_vector(
+        backbone.trunk,
+        backbone.neck,
+        backbone.image_size,
+        module_dir,
+        run.config.training.weight_decay,
+    )
+    patches = run.patches(run.held_out_splits, "images")
+    images = next(iter(patches.rebatch(_CHECKED_IMAGES).take(1)))
+    maps = backbone.trunk(images, training=False)
+    expected = np.asarray(backbone.neck(maps, training=False))
+    results = check_module(module_dir, images.numpy(), expected)
+    run.log.write(
+        "module",
+        epoch=epoch,
+        size_over_weights=size_ratio(module_dir),
+        consumers={
+            result.consumer: result.max_relative_difference
+            for result in results
+        },
+    )
+    bad = [result for result in results if not result.is_good]
+    if bad:
+        raise RuntimeError(f"The module in {module_dir} is not right: {bad}")
+
+
+def summary(run: Run) -> str:
+    """What came out of the run, for the end of the command."""
+    path = run.config.run_dir / "verdict.json"
+    verdict = json.loads(path.read_text()) if path.is_file() else None
+    modules = run.log.history("module")
+    run_dir = pathlib.Path(os.path.relpath(run.config.run_dir))
+    return summary_text(run_dir, verdict, modules[-1] if modules else None)

@@ -1,0 +1,130 @@
+"""The verdict on a trained network: its features before and after.
+
+In: a `Run` whose network is trained. Out: the contents of verdict.json:
+linear classifiers on h1 of whole images and of object crops, and the
+held-out loss against its controls.
+"""
+
+import numpy as np
+
+from scn_tf.evaluation.features import feature_vectors
+from scn_tf.evaluation.labels import image_targets
+from scn_tf.evaluation.labels import object_targets
+from scn_tf.evaluation.linear_svm import compare
+from scn_tf.evaluation.linear_svm import evaluate_linear_svm
+from scn_tf.evaluation.svm_protocol import LinearSvmProtocol
+from scn_tf.run import Run
+from tfrecords.pair_graph import PairGraph
+
+_TRAIN, _VAL = ("train",), ("val",)
+
+
+def make_verdict(run: Run) -> dict:
+    """Measures everything; nothing is left out because it looks bad.
+
+    Returns:
+        `protocol`, `images`, `objects` and `losses`, ready for JSON. A part
+        that cannot be measured is `{"not_run": reason}`.
+    """
+    verdict = {"protocol": _protocol(run)}
+    for kind in ("images", "objects"):
+        reason = _why_not(run)
+        verdict[kind] = {"not_run": reason} if reason else _part(run, kind)
+    losses = run.context_check(0).measure()
+    verdict["losses"] = {
+        "test": losses["loss"],
+        "floor": losses["floor"],
+        "permuted": losses["permuted"],
+        "test_over_floor": losses["over_floor"],
+        "permuted_over_floor": losses["permuted_over_floor"],
+        "pairs": losses["pairs"],
+    }
+    return verdict
+
+
+def _why_not(run: Run) -> str:
+    if not run.manifest.classes:
+        return "the photographs have no labels"
+    if not all(split in run.manifest.splits for split in ("train", "val")):
+        return "the photographs have no train and val split"
+    return ""
+
+
+def _protocol(run: Run) -> dict:
+    config = run.config
+    splits = run.manifest.splits
+    trained = " and ".join(run.train_splits)
+    notes = []
+    if run.train_splits != _TRAIN:
+        notes.append(
+            "The network was trained on the val photographs too, without "
+            "their labels."
+        )
+    if run.held_out_splits != _VAL:
+        notes.append(
+            "No pairs were held out: the losses are of training pairs."
+        )
+    if config.weights == "none":
+        notes.append("The network started from random weights.")
+    if config.records.proposals == "ground_truth":
+        notes.append("Proposals are the labeled boxes, their classes unused.")
+    return {
+        "classifier": "linear SVM (scikit-learn LinearSVC), one-vs-rest",
+        "normalization": "L2",
+        "C": _svm_protocol(run).describe_c(),
+        "metric": "mean average precision (scikit-learn, no interpolation)",
+        "trained_on": f"{_count(splits, run.train_splits)} photographs of "
+        f"{trained}",
+        "evaluated_on": "classifier trained on train "
+        f"({_count(splits, _TRAIN)} photographs), scored on val "
+        f"({_count(splits, _VAL)})",
+        "notes": notes,
+    }
+
+
+def _svm_protocol(run: Run) -> LinearSvmProtocol:
+    return LinearSvmProtocol(run.config.svm_c, seed=run.config.seed)
+
+
+def _count(splits: dict, names: tuple[str, ...]) -> int:
+    return sum(splits[name].images for name in names if name in splits)
+
+
+def _part(run: Run, kind: str) -> dict:
+    """Before and after on one kind of patches."""
+    classes = run.manifest.classes
+    protocol = _svm_protocol(run)
+    targets, before, after = {}, {}, {}
+    for splits in (_TRAIN, _VAL):
+        cache = run.cache(splits, kind)
+        patches = run.patches(splits, kind)
+        targets[splits] = _targets(run.graph(splits), kind, len(classes))
+        before[splits] = np.asarray(cache.targets)
+        after[splits] = feature_vectors(run.backbone, cache, patches)
+    results = [
+        evaluate_linear_svm(
+            features[_TRAIN],
+            targets[_TRAIN],
+            features[_VAL],
+            targets[_VAL],
+            classes,
+            protocol,
+            progress=f"linear SVM, {kind}, {name}",
+        )
+        for name, features in (("before", before), ("after", after))
+    ]
+    return {"classes": list(classes), **compare(*results)}
+
+
+def _targets(graph: PairGraph, kind: str, num_classes: int) -> np.ndarray:
+    if kind == "objects":
+        return object_targets(
+            graph.object_labels, graph.object_difficult, num_classes
+        )
+    return image_targets(
+        graph.object_labels,
+        graph.object_image,
+        graph.object_difficult,
+        len(graph.image_ids),
+        num_classes,
+    )

@@ -1,0 +1,86 @@
+"""Two logical CPUs, exact matrix products, and the real data if it is there."""
+
+import os
+import pathlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import pytest
+import tensorflow as tf
+
+tf.config.experimental.enable_tensor_float_32_execution(False)
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * 2,
+)
+
+
+@pytest.fixture(scope="session")
+def scn_data() -> pathlib.Path:
+    """The folder with `data/` (VOC2007) and `weights/`, from SCN_DATA.
+
+    Without it the tests on real photographs cannot run: they fail where
+    `CI` is set and are skipped, with the reason shown, elsewhere.
+    """
+    folder = os.environ.get("SCN_DATA", "")
+    if folder and (pathlib.Path(folder) / "data").is_dir():
+        return pathlib.Path(folder).resolve()
+    message = (
+        f"SCN_DATA={folder!r} holds no data/ folder; set it to the folder "
+        "with data/VOCdevkit and weights/ (BUILD.md, 'Data and weights')."
+    )
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture
+def command():
+    """Runs the command line in this process; returns its exit code."""
+    from absl.testing import flagsaver
+
+    from scn_tf import main
+
+    def run(*arguments: str) -> int:
+        with flagsaver.flagsaver():
+            return main.main(main.parse_flags(["scn_tf.main", *arguments]))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory) -> pathlib.Path:
+    """The run folder of the demo: every stage on 800 synthetic scenes."""
+    run_dir = tmp_path_factory.mktemp("runs") / "demo"
+    _run_command("demo.flags", run_dir)
+    return run_dir
+
+
+@pytest.fixture(scope="session")
+def voc_run(tmp_path_factory, scn_data) -> pathlib.Path:
+    """The run folder of a slice of the real run: 200 photographs."""
+    run_dir = tmp_path_factory.mktemp("runs") / "voc"
+    weights = scn_data / "weights" / "mobilenet_v2_imagenet.weights.h5"
+    _run_command(
+        "voc07_mobilenet_v2.flags",
+        run_dir,
+        f"--data_dir={scn_data / 'data'}",
+        f"--weights={weights}",
+        "--limit_images=200",
+    )
+    return run_dir
+
+
+def _run_command(flagfile: str, run_dir: pathlib.Path, *more: str) -> None:
+    """Runs the command line as a user does; its output shows on failure."""
+    import subprocess
+    import sys
+
+    root = pathlib.Path(__file__).parents[1]
+    command = [sys.executable, "-m", "scn_tf.main"]
+    command.append(f"--flagfile=scn_tf/flagfiles/{flagfile}")
+    command += [f"--run_dir={run_dir}", *more]
+    with open(run_dir.with_suffix(".log"), "w") as log:
+        code = subprocess.call(command, cwd=root, stdout=log, stderr=log)
+    output = run_dir.with_suffix(".log").read_text()
+    assert code == 0, output[-3000:]

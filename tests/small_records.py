@@ -1,0 +1,80 @@
+"""Small finished folders of records, written without the builder."""
+
+import hashlib
+
+import numpy as np
+import tensorflow as tf
+
+from tfrecords.manifest import Manifest
+from tfrecords.manifest import Shard
+from tfrecords.manifest import Split
+from tfrecords.manifest import write_manifest
+from tfrecords.schema import SCHEMA_VERSION
+from tfrecords.schema import StoredRecord
+from tfrecords.schema import to_example
+
+CLASSES = ("cat", "dog")
+
+
+def make_record(split, index, num_boxes, num_objects=1):
+    """Returns a random picture with random boxes inside, of its own size."""
+    rng = np.random.default_rng([index, len(split)])
+    height, width = 40 + index, 60 - index
+    coarse = rng.integers(0, 255, [5, 6, 3])
+    image = np.kron(coarse, np.ones([12, 12, 1]))[:height, :width]
+    encoded = tf.io.encode_jpeg(image.astype(np.uint8)).numpy()
+    return StoredRecord(
+        image_id=f"{split}-{index}",
+        split=split,
+        encoded=encoded,
+        height=height,
+        width=width,
+        object_boxes=random_boxes(rng, num_objects, height, width),
+        object_labels=np.arange(num_objects) % 3 - 1,
+        object_names=tuple(["", *CLASSES][i % 3] for i in range(num_objects)),
+        object_difficult=np.arange(num_objects) % 2 == 0,
+        proposal_boxes=random_boxes(rng, num_boxes, height, width),
+        proposal_scores=rng.uniform(size=num_boxes).astype(np.float32),
+        proposal_labels=np.arange(num_boxes) % 3 - 1,
+        pairs=np.stack(np.triu_indices(num_boxes, 1), axis=1),
+    )
+
+
+def random_boxes(rng, number, height, width):
+    ends = rng.uniform(0, 1, [2, number, 2]) * [height, width]
+    ends = np.sort(ends, axis=0)
+    return np.concatenate([ends[0], ends[1]], axis=1).astype(np.float32)
+
+
+def write_records(folder, shards):
+    """Writes `shards`: file name -> records, and their manifest."""
+    splits = {}
+    for name, records in shards.items():
+        path = folder / name
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for record in records:
+                writer.write(to_example(record))
+        content = path.read_bytes()
+        shard = Shard(
+            name,
+            hashlib.sha256(content).hexdigest(),
+            len(content),
+            len(records),
+        )
+        splits.setdefault(name.partition("-")[0], []).append(shard)
+    manifest = Manifest(
+        schema_version=SCHEMA_VERSION,
+        source="small",
+        source_digest="",
+        classes=CLASSES,
+        options={},
+        splits={
+            split: Split(sum(s.images for s in parts), 0, 0, 0, tuple(parts))
+            for split, parts in splits.items()
+        },
+        skipped=(),
+        notes={},
+        versions={},
+        digest="",
+    )
+    write_manifest(manifest, folder)

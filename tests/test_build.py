@@ -1,0 +1,231 @@
+import dataclasses
+import hashlib
+import subprocess
+import sys
+
+import pytest
+from small_source import small_options
+from small_source import SmallSource
+
+from tfrecords import build as build_module
+from tfrecords import shard_pool
+from tfrecords.build import build
+from tfrecords.errors import InputError
+from tfrecords.manifest import read_manifest
+from tfrecords.pair_graph import read_pair_graph
+from tfrecords.schema import SCHEMA_VERSION
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """Builds a `SmallSource` in this process, silently."""
+
+    def run(source=None, options=None, folder="records"):
+        source = SmallSource() if source is None else source
+        monkeypatch.setattr(
+            build_module, "open_source", lambda *arguments: source
+        )
+        return build(
+            options or small_options(), tmp_path / folder, 1, progress=False
+        )
+
+    return run
+
+
+@pytest.fixture
+def nothing_is_built(monkeypatch):
+    def refuse(*arguments):
+        raise AssertionError("a shard was built")
+
+    return lambda: monkeypatch.setattr(shard_pool, "build_shard", refuse)
+
+
+def test_the_manifest_says_what_the_records_hold(run, tmp_path):
+    boxes = ((2, 3, 12, 23), (10, 4, 20, 99))
+    manifest = run(SmallSource(bad=(1,), boxes=boxes))
+    assert manifest == read_manifest(tmp_path / "records")
+    assert manifest.schema_version == SCHEMA_VERSION
+    assert manifest.source == "small"
+    assert manifest.classes == ("cat", "dog")
+    assert manifest.options["uniform_crops"] == 3
+    # Of five train pictures one is bad; three crops have three pairs.
+    counts = {
+        name: (split.images, split.proposals, split.pairs, split.objects)
+        for name, split in manifest.splits.items()
+    }
+    assert counts == {"train": (4, 12, 12, 8), "val": (3, 9, 9, 6)}
+    (skip,) = manifest.skipped
+    assert skip == dict(image_id="1", split="train", reason="picture 1 is bad")
+    assert manifest.notes == {"box clipped": 7}
+    assert set(manifest.versions) == {"python", "numpy", "opencv", "tensorflow"}
+    shards = [s for split in manifest.splits.values() for s in split.shards]
+    assert [shard.images for shard in shards] == [1, 3, 1, 2]
+    digests = ""
+    for shard in shards:
+        content = (tmp_path / "records" / shard.file).read_bytes()
+        assert shard.bytes == len(content)
+        assert shard.sha256 == hashlib.sha256(content).hexdigest()
+        digests += shard.sha256
+    assert manifest.digest == hashlib.sha256(digests.encode()).hexdigest()
+
+
+def test_the_records_are_read_as_a_pair_graph(run, tmp_path):
+    manifest = run()
+    graph = read_pair_graph(tmp_path / "records", ["train", "val"])
+    assert graph.image_ids == [key.image_id for key in SmallSource().keys()]
+    pairs = sum(split.pairs for split in manifest.splits.values())
+    assert len(graph.pairs) == pairs == 24
+
+
+def test_a_finished_folder_holds_shards_and_manifest_only(run, tmp_path):
+    manifest = run()
+    shards = [s.file for p in manifest.splits.values() for s in p.shards]
+    names = {path.name for path in (tmp_path / "records").iterdir()}
+    assert names == {"manifest.json", *shards}
+
+
+def test_two_builds_are_equal_and_another_seed_is_not(run):
+    first = run(folder="first")
+    assert run(folder="second") == first
+    other = run(options=small_options(seed=1), folder="third")
+    assert other.digest != first.digest
+
+
+def test_finished_records_are_not_built_again(run, nothing_is_built):
+    first = run()
+    nothing_is_built()
+    moved = small_options(data_dir="elsewhere")
+    assert run(options=moved) == first
+
+
+def test_a_shard_that_is_gone_is_built_again(run, tmp_path):
+    first = run()
+    path = tmp_path / "records" / "val-00000-of-00002.tfrecord"
+    path.unlink()
+    assert run() == first
+    assert path.exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "named"),
+    [
+        (SmallSource(), small_options(seed=5), "seed is 0, wanted was 5"),
+        (SmallSource(), small_options(proposals="edge_boxes"), "proposals is"),
+        (SmallSource(num_val=2), small_options(), "source_digest is"),
+    ],
+)
+def test_a_folder_of_other_records_is_left_alone(run, source, options, named):
+    first = run()
+    with pytest.raises(InputError, match=f"{named}.*another --records_dir"):
+        run(source, options)
+    assert run() == first
+
+
+def test_a_limit_takes_a_share_of_every_split(run):
+    manifest = run(options=small_options(limit_images=4))
+    assert {k: v.images for k, v in manifest.splits.items()} == {
+        "train": 2,
+        "val": 2,
+    }
+
+
+def test_a_build_stopped_by_a_full_disk_goes_on(run, tmp_path, monkeypatch):
+    whole = run(folder="whole")
+    really_build = shard_pool.build_shard
+
+    def full(task, on_image):
+        if task.split == "val":
+            raise InputError("The disk is full")
+        return really_build(task, on_image)
+
+    monkeypatch.setattr(shard_pool, "build_shard", full)
+    with pytest.raises(InputError, match="disk is full"):
+        run()
+    assert not (tmp_path / "records" / "manifest.json").exists()
+    left = {path.name for path in (tmp_path / "records").glob("*.tfrecord")}
+    assert left == {f"train-0000{i}-of-00002.tfrecord" for i in (0, 1)}
+    monkeypatch.setattr(shard_pool, "build_shard", really_build)
+    assert run() == whole
+
+
+def test_only_bad_pictures_are_an_error_with_reasons(run, tmp_path):
+    with pytest.raises(InputError, match="None of the 8.*picture 0 is bad"):
+        run(SmallSource(bad=tuple(range(8))))
+    assert not (tmp_path / "records" / "manifest.json").exists()
+
+
+def test_no_pictures_are_an_error(run):
+    with pytest.raises(InputError, match="no photographs in --data_dir"):
+        run(SmallSource(0, 0))
+
+
+def test_a_folder_that_cannot_be_written_is_named(run, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="--records_dir=.*/file/records"):
+        run(folder="file/records")
+
+
+def test_a_missing_data_folder_is_named(tmp_path):
+    options = small_options(source="voc", data_dir=str(tmp_path / "nothing"))
+    with pytest.raises(InputError, match="nothing"):
+        build(options, tmp_path / "records", 1, progress=False)
+    assert not (tmp_path / "records").exists()
+
+
+def test_synthetic_scenes_keep_their_one_pair(tmp_path):
+    options = small_options(
+        source="synthetic", proposals="ground_truth", limit_images=8
+    )
+    manifest = build(options, tmp_path, 1, progress=False)
+    graph = read_pair_graph(tmp_path, sorted(manifest.splits))
+    assert manifest.classes == ("circle", "empty", "square", "triangle")
+    assert len(graph.image_ids) == len(graph.pairs) == 8
+    circles = graph.labels[graph.pairs[:, 0]]
+    assert set(circles) == {manifest.classes.index("circle")}
+    assert (graph.patch_image[graph.pairs] == [[i, i] for i in range(8)]).all()
+
+
+def test_voc_photographs_become_records(scn_data, tmp_path):
+    options = small_options(
+        source="auto",
+        data_dir=str(scn_data / "data"),
+        proposals="edge_boxes",
+        limit_images=6,
+    )
+    manifest = build(options, tmp_path, 1, progress=False)
+    assert manifest.source == "voc"
+    assert {name: split.images for name, split in manifest.splits.items()} == {
+        "train": 3,
+        "val": 3,
+    }
+    graph = read_pair_graph(tmp_path, ["train", "val"])
+    counts = [split.pairs for split in manifest.splits.values()]
+    assert len(graph.pairs) == sum(counts) > 6
+    assert (graph.boxes[:, 2:] <= graph.sizes[graph.patch_image]).all()
+    assert (graph.object_labels >= 0).all()
+
+
+def test_the_command_line_builds_and_reports(tmp_path):
+    command = [sys.executable, "-m", "tfrecords.build", "--source=synthetic"]
+    command += ["--proposals=ground_truth", "--limit_images=4"]
+    command += [f"--records_dir={tmp_path}", "--num_workers=1"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "train: 2 images, 4 proposals, 2 pairs" in done.stdout
+    assert read_manifest(tmp_path).digest[:12] in done.stdout
+
+
+def test_the_command_line_ends_bad_input_without_a_traceback(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(
+        build_module.build_options,
+        "options_from_flags",
+        lambda values: small_options(source="voc", data_dir="/nothing"),
+    )
+    values = dataclasses.make_dataclass("Flags", ["records_dir", "num_workers"])
+    monkeypatch.setattr(
+        build_module.flags, "FLAGS", values(str(tmp_path / "a"), 1)
+    )
+    with pytest.raises(SystemExit, match="Error: .*/nothing"):
+        build_module.main(["build"])

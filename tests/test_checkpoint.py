@@ -1,0 +1,75 @@
+"""Laws of checkpoints."""
+
+import errno
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny import tiny_backbone
+from tiny import tiny_head
+
+from scn_tf.checkpoint import Checkpoints
+from tfrecords.errors import InputError
+
+
+def parts(seed=0):
+    neck, head = tiny_backbone(seed).neck, tiny_head(seed)
+    optimizer = keras.optimizers.SGD(0.1, 0.9)
+    optimizer.build(neck.trainable_variables + head.trainable_variables)
+    return neck, head, optimizer
+
+
+def values(neck, head, optimizer=None):
+    variables = [*neck.weights, *head.weights]
+    variables += optimizer.variables if optimizer else []
+    return [variable.numpy() for variable in variables]
+
+
+def test_what_is_saved_comes_back_bit_for_bit(tmp_path):
+    saved = parts(seed=1)
+    for variable in saved[2].variables:
+        if variable.shape:
+            variable.assign(np.full(variable.shape, 0.25))
+    Checkpoints(tmp_path, *saved).save(3)
+    restored = parts(seed=2)
+    assert Checkpoints(tmp_path, *restored).restore() == 3
+    for one, other in zip(values(*saved), values(*restored), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_weights_can_be_read_without_the_optimizer(tmp_path):
+    saved = parts(seed=1)
+    Checkpoints(tmp_path, *saved).save(1)
+    neck, head, _ = parts(seed=2)
+    assert Checkpoints(tmp_path, neck, head).restore() == 1
+    expected = values(*saved[:2])
+    for one, other in zip(expected, values(neck, head), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_an_empty_folder_is_epoch_zero(tmp_path):
+    assert Checkpoints(tmp_path, *parts()).restore() == 0
+
+
+def test_only_the_newest_are_kept(tmp_path):
+    checkpoints = Checkpoints(tmp_path, *parts(), keep=2)
+    for epoch in (1, 2, 3):
+        checkpoints.save(epoch)
+    names = {path.name for path in tmp_path.glob("*.index")}
+    assert names == {"ckpt-2.index", "ckpt-3.index"}
+
+
+def test_a_full_disk_is_named_and_the_older_checkpoint_stays(
+    tmp_path, monkeypatch
+):
+    checkpoints = Checkpoints(tmp_path, *parts())
+    checkpoints.save(1)
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tf.train.CheckpointManager, "save", full)
+    with pytest.raises(InputError, match="disk is full"):
+        checkpoints.save(2)
+    assert Checkpoints(tmp_path, *parts(seed=5)).restore() == 1

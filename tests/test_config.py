@@ -1,0 +1,77 @@
+"""Laws of the config: the paper's numbers are the defaults."""
+
+import pathlib
+
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+
+from scn_tf import config
+from scn_tf import main
+from tfrecords.errors import InputError
+
+FLAGFILES = sorted(pathlib.Path("scn_tf/flagfiles").glob("*.flags"))
+
+
+def parse(*arguments: str) -> config.Config:
+    with flagsaver.flagsaver():
+        main.parse_flags(["scn_tf.main", *arguments])
+        return config.config_from_flags(flags.FLAGS, main._GROUPS)
+
+
+def test_defaults_are_the_papers():
+    """Section 3, "Implementation Details", and section 4.3."""
+    values = parse()
+    assert values.backbone == "vgg19"
+    assert values.batch_pairs == 64
+    assert values.hidden_features == 0  # as wide as the feature
+    training = values.training
+    assert (training.epochs, training.drop_epoch) == (200, 100)
+    assert training.learning_rate == 1e-3
+    assert training.rate(100) == pytest.approx(1e-4)
+    assert training.weight_decay == 5e-4
+    assert training.momentum == 0.9
+    assert training.loss_reduction == "sum"
+    proposals = values.records.proposal_options
+    assert proposals.boxes_per_image == 8
+    assert proposals.min_score == 0.1
+    assert (proposals.uniform_crops, proposals.uniform_side) == (5, 64)
+
+
+def test_every_flag_is_written_down():
+    values = parse("--seed=5").values
+    assert values["seed"] == 5
+    named = {name for names in main._GROUPS.values() for name in names}
+    assert set(values) == named
+
+
+def test_every_training_option_is_a_flag():
+    values = parse("--momentum=0.5", "--clip_norm=2", "--head_epochs=3")
+    training = values.training
+    assert training.momentum == 0.5
+    assert training.clip_norm == 2
+    assert training.head_epochs == 3
+
+
+def test_stages_run_in_their_order():
+    values = parse("--stages=export,train")
+    assert values.stages == ("train", "export")
+
+
+def test_records_lie_in_the_run_folder_unless_named():
+    assert parse("--run_dir=a").records_dir == pathlib.Path("a/records")
+    assert parse("--records_dir=b").records_dir == pathlib.Path("b")
+
+
+def test_numbers_that_are_none_are_refused():
+    with pytest.raises(InputError, match="--svm_c=1,x"):
+        parse("--svm_c=1,x")
+
+
+@pytest.mark.parametrize("path", FLAGFILES, ids=lambda path: path.stem)
+def test_every_flagfile_opens_with_its_record_and_parses(path):
+    lines = path.read_text().splitlines()
+    assert lines[0].startswith("# ")
+    assert any("python -m scn_tf.main" in line for line in lines[:8])
+    assert any(word in path.read_text() for word in ("Expect", "Result"))
+    parse(f"--flagfile={path}")

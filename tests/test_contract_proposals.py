@@ -1,0 +1,101 @@
+"""Laws that every proposal method in PROPOSERS keeps."""
+
+import numpy as np
+import pytest
+
+from tfrecords import boxes
+from tfrecords.image_record import ImageKey
+from tfrecords.image_record import ImageRecord
+from tfrecords.proposals import PROPOSERS
+from tfrecords.proposals.proposals import ProposalOptions
+
+_METHODS = pytest.mark.parametrize("name", sorted(PROPOSERS))
+_SIZES = [(120, 160), (90, 31), (1, 1), (2, 300), (7, 5)]
+
+
+def _image(height, width):
+    image = np.full((height, width, 3), 60, np.uint8)
+    image[height // 4 : height // 2, width // 5 : width // 2] = 230
+    image[height // 2 :, width * 3 // 4 :] = 200, 20, 20
+    return image
+
+
+def _record(height, width):
+    rows = [[0, 0, height, width], [-5, -5, 1, 1], [9, 9, 3, 3]]
+    rows += [[height / 4, width / 5, height / 2, width / 2]]
+    return ImageRecord(
+        key=ImageKey("train", "one"),
+        image=b"",
+        boxes=np.array(rows, np.float32),
+        labels=("cat", "dog", "cow", "cat"),
+        difficult=np.zeros(4, bool),
+    )
+
+
+def _propose(name, size=(120, 160), seed=0, **options):
+    return PROPOSERS[name](
+        _image(*size),
+        _record(*size),
+        ProposalOptions(**options),
+        np.random.default_rng(seed),
+    )
+
+
+def test_the_table_is_sorted():
+    assert list(PROPOSERS) == sorted(PROPOSERS)
+
+
+@_METHODS
+@pytest.mark.parametrize("size", _SIZES)
+def test_boxes_lie_in_the_picture_and_are_not_empty(name, size):
+    found = _propose(name, size)
+    assert found.boxes.dtype == np.float32
+    assert found.boxes.shape == (len(found.labels), 4)
+    assert not any(boxes.faults(found.boxes, size))
+    np.testing.assert_array_equal(boxes.clip(found.boxes, size), found.boxes)
+
+
+@_METHODS
+@pytest.mark.parametrize("size", _SIZES)
+def test_scores_are_finite_and_best_first(name, size):
+    found = _propose(name, size)
+    assert found.scores.dtype == np.float32
+    assert found.scores.shape == (len(found.boxes),)
+    assert np.isfinite(found.scores).all()
+    assert (np.diff(found.scores) <= 0).all()
+
+
+@_METHODS
+def test_a_picture_of_usual_size_gives_pairs(name):
+    assert len(_propose(name).boxes) >= 2
+
+
+@_METHODS
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_boxes_per_image_is_an_upper_bound(name, limit):
+    assert len(_propose(name, boxes_per_image=limit).boxes) <= limit
+
+
+@_METHODS
+def test_0_boxes_per_image_keeps_all(name):
+    few = _propose(name)
+    everything = _propose(name, boxes_per_image=0)
+    assert len(everything.boxes) >= len(few.boxes)
+    np.testing.assert_array_equal(everything.boxes[: len(few.boxes)], few.boxes)
+
+
+@_METHODS
+def test_one_seed_gives_one_list(name):
+    one, same = _propose(name, seed=4), _propose(name, seed=4)
+    np.testing.assert_array_equal(one.boxes, same.boxes)
+    np.testing.assert_array_equal(one.scores, same.scores)
+    assert one.labels == same.labels
+
+
+@_METHODS
+def test_the_picture_and_the_record_stay_as_they_are(name):
+    image, record = _image(120, 160), _record(120, 160)
+    image.flags.writeable = False
+    record.boxes.flags.writeable = False
+    rng = np.random.default_rng(0)
+    PROPOSERS[name](image, record, ProposalOptions(), rng)

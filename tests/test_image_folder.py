@@ -1,0 +1,120 @@
+import os
+import shutil
+
+import pytest
+
+from tfrecords.errors import InputError
+from tfrecords.sources.image_folder import ImageFolder
+
+
+def _fill(folder, names):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"picture " + name.encode())
+    return folder
+
+
+def _ids(folder, **options):
+    keys = ImageFolder(str(folder), **options).keys()
+    return [key.image_id for key in keys]
+
+
+def test_pictures_are_found_in_all_folders_and_sorted(tmp_path):
+    _fill(tmp_path, ["b.jpg", "a/z.PNG", "a/b/c.Tiff", "a.jpg"])
+    assert _ids(tmp_path) == ["a.jpg", "a/b/c.Tiff", "a/z.PNG", "b.jpg"]
+
+
+def test_every_stated_ending_is_read_in_any_case(tmp_path):
+    names = [
+        *("1.bmp", "2.jpeg", "3.jpg", "4.png", "5.tif", "6.tiff", "7.webp"),
+        "8.JPG",
+    ]
+    _fill(tmp_path, names)
+    assert _ids(tmp_path) == names
+
+
+def test_other_and_hidden_files_are_left_out(tmp_path):
+    _fill(tmp_path, ["a.jpg", "a.txt", "._a.jpg", ".thumbs/a.jpg", "jpg"])
+    assert _ids(tmp_path) == ["a.jpg"]
+
+
+def test_a_tenth_is_val_and_more_pictures_move_none(tmp_path):
+    names = [f"{index}.jpg" for index in range(1000)]
+    few_dir = _fill(tmp_path / "few", names[::2])
+    many_dir = _fill(tmp_path / "many", names)
+    many = {k.image_id: k.split for k in ImageFolder(str(many_dir)).keys()}
+    # 1000 draws of 0.1: 100 with a deviation of 9.5.
+    assert 60 < list(many.values()).count("val") < 140
+    for key in ImageFolder(str(few_dir), seed=5).keys():
+        assert many[key.image_id] == key.split
+
+
+@pytest.mark.parametrize(("share", "split"), [(0.0, "train"), (1.0, "val")])
+def test_the_share_of_val_is_an_argument(tmp_path, share, split):
+    _fill(tmp_path, ["a.jpg", "b.jpg", "c.jpg"])
+    keys = ImageFolder(str(tmp_path), val_share=share).keys()
+    assert {key.split for key in keys} == {split}
+
+
+def test_a_record_is_the_path_without_boxes(tmp_path):
+    _fill(tmp_path, ["a/b.jpg"])
+    source = ImageFolder(str(tmp_path))
+    record = source.read(source.keys()[0])
+    assert record.image == tmp_path / "a" / "b.jpg"
+    assert record.boxes.shape == (0, 4)
+    assert record.labels == () and record.difficult.shape == (0,)
+    assert source.classes == ()
+
+
+def test_links_that_lead_outside_are_not_followed(tmp_path):
+    outside_dir = _fill(tmp_path / "outside", ["secret.jpg"])
+    inside_dir = _fill(tmp_path / "inside", ["a.jpg"])
+    (inside_dir / "file.jpg").symlink_to(outside_dir / "secret.jpg")
+    (inside_dir / "folder").symlink_to(outside_dir)
+    (inside_dir / "loop").symlink_to(inside_dir)
+    (inside_dir / "again.jpg").symlink_to(inside_dir / "a.jpg")
+    assert _ids(inside_dir) == ["a.jpg", "again.jpg"]
+
+
+def test_the_digest_follows_names_and_sizes_not_place_or_time(tmp_path):
+    first_dir = _fill(tmp_path / "first", ["a.jpg", "b.jpg"])
+    second_dir = tmp_path / "second"
+    shutil.copytree(first_dir, second_dir)
+    os.utime(second_dir / "a.jpg", (0, 0))
+    digest = ImageFolder(str(first_dir)).digest()
+    assert ImageFolder(str(second_dir)).digest() == digest
+    (second_dir / "a.jpg").write_bytes(b"longer than before")
+    assert ImageFolder(str(second_dir)).digest() != digest
+    (first_dir / "a.jpg").rename(first_dir / "c.jpg")
+    assert ImageFolder(str(first_dir)).digest() != digest
+
+
+def test_a_missing_folder_is_refused_by_name(tmp_path):
+    with pytest.raises(InputError, match="nowhere does not exist"):
+        ImageFolder(str(tmp_path / "nowhere"))
+
+
+def test_a_folder_without_pictures_says_what_was_looked_for(tmp_path):
+    _fill(tmp_path, ["notes.txt"])
+    with pytest.raises(InputError, match="No picture in .*\\.jpeg, \\.jpg"):
+        ImageFolder(str(tmp_path))
+
+
+def test_a_picture_deleted_since_is_refused_by_name(tmp_path):
+    _fill(tmp_path, ["a.jpg"])
+    source = ImageFolder(str(tmp_path))
+    (tmp_path / "a.jpg").unlink()
+    with pytest.raises(InputError, match="missing: .*a.jpg"):
+        source.read(source.keys()[0])
+    assert len(source.digest()) == 64
+
+
+def test_a_name_that_is_no_text_is_refused_when_read(tmp_path):
+    path = os.path.join(os.fsencode(tmp_path), b"\xff.jpg")
+    with open(path, "wb") as file:
+        file.write(b"picture")
+    source = ImageFolder(str(tmp_path))
+    assert len(source.digest()) == 64
+    with pytest.raises(InputError, match="not valid UTF-8"):
+        source.read(source.keys()[0])

@@ -1,0 +1,114 @@
+import dataclasses
+import hashlib
+
+import pytest
+from absl import flags
+
+from tfrecords.errors import InputError
+from tfrecords.options import BuildOptions
+from tfrecords.options import define_flags
+from tfrecords.options import options_from_flags
+from tfrecords.proposals.proposals import ProposalOptions
+
+OPTIONS = BuildOptions("auto", "there", "uniform", ProposalOptions(), 5, 7, 3)
+
+
+@pytest.fixture
+def values(monkeypatch):
+    own = flags.FlagValues()
+    for kind in ("enum", "string", "integer", "float"):
+        define = getattr(flags, f"DEFINE_{kind}")
+
+        def on_own(*arguments, define=define, **keywords):
+            return define(*arguments, flag_values=own, **keywords)
+
+        monkeypatch.setattr(flags, f"DEFINE_{kind}", on_own)
+    define_flags()
+    return own
+
+
+def test_without_flags_the_options_are_the_defaults(values):
+    values(["program"])
+    assert options_from_flags(values) == BuildOptions(
+        source="auto",
+        data_dir="",
+        proposals="edge_boxes",
+        proposal_options=ProposalOptions(),
+        limit_images=0,
+        seed=0,
+        num_shards=8,
+    )
+
+
+@pytest.mark.parametrize(
+    "field", dataclasses.fields(ProposalOptions), ids=lambda field: field.name
+)
+def test_every_proposal_option_is_a_flag(values, field):
+    text = "model.gz" if field.name == "edge_model" else "17"
+    values(["program", f"--{field.name}={text}"])
+    options = options_from_flags(values).proposal_options
+    assert getattr(options, field.name) == type(field.default)(text)
+
+
+def test_the_other_flags_reach_their_options(values):
+    words = "--source=synthetic --data_dir=d --proposals=uniform"
+    words += " --limit_images=9 --seed=4 --records_shards=2"
+    values(["program", *words.split()])
+    assert options_from_flags(values) == BuildOptions(
+        "synthetic", "d", "uniform", ProposalOptions(), 9, 4, 2
+    )
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "--proposals=edge_box",
+        "--source=coco",
+        "--limit_images=-1",
+        "--records_shards=0",
+        "--min_score=-0.5",
+        "--boxes_per_image=few",
+    ],
+)
+def test_a_wrong_value_is_refused_while_flags_are_read(values, word):
+    with pytest.raises(flags.IllegalFlagValueError, match=word.split("=")[1]):
+        values(["program", word])
+
+
+def test_where_the_pictures_lie_does_not_decide_the_content():
+    moved = dataclasses.replace(OPTIONS, data_dir="elsewhere", source="voc")
+    assert moved.content("voc") == OPTIONS.content("voc")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"proposals": "edge_boxes"},
+        {"proposal_options": ProposalOptions(min_score=0.2)},
+        {"limit_images": 6},
+        {"seed": 8},
+        {"num_shards": 4},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_every_other_option_decides_the_content(change):
+    changed = dataclasses.replace(OPTIONS, **change)
+    assert changed.content("voc") != OPTIONS.content("voc")
+
+
+def test_the_edge_model_counts_by_its_bytes(tmp_path):
+    path = tmp_path / "model.yml.gz"
+    path.write_bytes(b"abc")
+    options = dataclasses.replace(
+        OPTIONS, proposal_options=ProposalOptions(edge_model=str(path))
+    )
+    wanted = hashlib.sha256(b"abc").hexdigest()
+    assert options.content("voc")["edge_model"] == wanted
+
+
+def test_a_missing_edge_model_is_named():
+    options = dataclasses.replace(
+        OPTIONS, proposal_options=ProposalOptions(edge_model="/no/model.gz")
+    )
+    with pytest.raises(InputError, match="--edge_model=/no/model.gz cannot"):
+        options.content("voc")

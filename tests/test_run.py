@@ -1,0 +1,93 @@
+"""Laws of what the stages of a run share."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+
+from scn_tf import config
+from scn_tf import main
+from scn_tf.run import Run
+
+
+def open_run(demo_run, run_dir, *more: str) -> Run:
+    with flagsaver.flagsaver():
+        main.parse_flags(
+            [
+                "scn_tf.main",
+                "--flagfile=scn_tf/flagfiles/demo.flags",
+                f"--run_dir={run_dir}",
+                f"--records_dir={demo_run}/records",
+                *more,
+            ]
+        )
+        values = config.config_from_flags(flags.FLAGS, main._GROUPS)
+    run_dir.mkdir(exist_ok=True)
+    return Run(values)
+
+
+@pytest.fixture(scope="module")
+def run(demo_run, tmp_path_factory) -> Run:
+    return open_run(demo_run, tmp_path_factory.mktemp("run"))
+
+
+def test_both_streams_start_equal_and_apart(run):
+    necks = (run.backbone.neck, run.frozen_neck)
+    for one, other in zip(*(neck.weights for neck in necks), strict=True):
+        assert one is not other
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+    assert not run.frozen_neck.trainable_variables
+
+
+def test_offsets_enter_with_a_spread_of_one(run):
+    graph = run.graph(("train",))
+    boxes = graph.boxes[graph.pairs] / 256  # canvas of 256 pixels
+    columns = [1, 0, 3, 0, 1, 2, 3, 2]
+    offsets = (boxes[:, 1] - boxes[:, 0])[:, columns]
+    expected = np.sqrt(np.mean(np.square(offsets)))
+    assert run.head.offset_spread == pytest.approx(expected, rel=1e-4)
+
+
+def test_parts_are_made_once(run):
+    assert run.graph(("val",)) is run.graph(("val",))
+    assert run.head is run.head
+    first = run.cache(("val",), "proposals")
+    assert run.cache(("val",), "proposals") is first
+
+
+def test_source_vectors_are_the_necks(run):
+    graph = run.graph(("val",))
+    nodes = np.array([0, 2, 5])
+    patches = next(iter(run.patches(("val",), "proposals").rebatch(6)))
+    maps = run.backbone.trunk(patches)
+    expected = run.backbone.neck(maps, training=False).numpy()[nodes]
+    vectors = run.source_vectors(graph, ("val",), nodes)
+    np.testing.assert_allclose(vectors, expected, rtol=1e-2, atol=1e-2)
+
+
+def test_live_source_vectors_are_the_necks_too(demo_run, tmp_path):
+    run = open_run(demo_run, tmp_path / "run", "--train_from=input")
+    assert not run.trains_on_cache
+    graph = run.graph(("val",))
+    nodes = np.array([0, 2, 5])
+    patches = next(iter(run.patches(("val",), "proposals").rebatch(6)))
+    maps = run.backbone.trunk(patches)
+    expected = run.backbone.neck(maps, training=False).numpy()[nodes]
+    vectors = run.source_vectors(graph, ("val",), nodes)
+    np.testing.assert_allclose(vectors, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_trainval_trains_on_both_splits(demo_run, tmp_path):
+    run = open_run(demo_run, tmp_path / "run", "--train_split=trainval")
+    assert run.train_splits == ("train", "val")
+    assert len(run.graph(run.train_splits).image_ids) == 800
+
+
+def test_without_held_out_pairs_the_training_pairs_are_checked(run):
+    splits = dict(run.manifest.splits)
+    splits["val"] = dataclasses.replace(splits["val"], pairs=0)
+    bare = Run(run.config)
+    bare.manifest = dataclasses.replace(run.manifest, splits=splits)
+    assert bare.held_out_splits == ("train",)

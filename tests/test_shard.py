@@ -1,0 +1,197 @@
+import errno
+import hashlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from small_source import picture
+from small_source import small_options
+from small_source import SmallSource
+
+from tfrecords.errors import InputError
+from tfrecords.proposals.proposals import ProposalOptions
+from tfrecords.schema import parse
+from tfrecords.shard import build_shard
+from tfrecords.shard import file_digest
+from tfrecords.shard import ShardTask
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Builds one shard of all the pictures; gives result and records."""
+
+    def build(source, keys=None, **changes):
+        task = ShardTask(
+            source,
+            small_options(**changes),
+            "train",
+            tmp_path / "a.tfrecord",
+            tuple(keys or source.keys()),
+        )
+        result = build_shard(task)
+        dataset = tf.data.TFRecordDataset(str(task.path))
+        return result, [parse(serialized) for serialized in dataset]
+
+    return build
+
+
+def test_a_record_holds_picture_objects_proposals_and_pairs(make):
+    result, records = make(SmallSource(num_train=2, num_val=0))
+    assert result.counts == dict(images=2, proposals=6, pairs=6, objects=4)
+    assert result.skipped == [] and result.notes == {}
+    record = records[1]
+    assert record["image_id"].numpy() == b"1"
+    assert record["encoded"].numpy() == picture(1)
+    assert record["size"].numpy().tolist() == [24, 32]
+    np.testing.assert_allclose(
+        record["object_boxes"], [[2, 3, 12, 23], [10, 4, 20, 30]], atol=1e-4
+    )
+    assert record["object_labels"].numpy().tolist() == [1, -1]
+    assert record["object_names"].numpy().tolist() == [b"dog", b""]
+    assert record["object_difficult"].numpy().tolist() == [False, True]
+    pairs = np.sort(record["pairs"].numpy(), axis=1)
+    assert pairs.tolist() == [[0, 1], [0, 2], [1, 2]]
+
+
+def test_the_digest_is_that_of_the_file(make, tmp_path):
+    result, _ = make(SmallSource())
+    content = (tmp_path / "a.tfrecord").read_bytes()
+    assert result.sha256 == hashlib.sha256(content).hexdigest()
+    assert result.sha256 == file_digest(tmp_path / "a.tfrecord")
+    assert result.bytes == len(content)
+
+
+def test_chance_depends_on_seed_and_image_only(make):
+    source = SmallSource()
+    _, together = make(source)
+    _, alone = make(source, keys=source.keys()[3:4])
+    _, reseeded = make(source, seed=1)
+    for name in ("proposal_boxes", "pairs"):
+        np.testing.assert_array_equal(alone[0][name], together[3][name])
+    boxes = [records[3]["proposal_boxes"] for records in (together, reseeded)]
+    assert np.any(boxes[0] != boxes[1])
+    assert np.any(together[2]["proposal_boxes"] != boxes[0])
+
+
+def test_wrong_boxes_are_dropped_or_clipped_and_counted(make):
+    boxes = (
+        (2, 3, 12, 23),
+        (-5, 0, 10, 99),  # reaches over the border
+        (12, 3, 2, 23),  # inverted
+        (5, 5, 5, 9),  # empty
+        (30, 0, 40, 9),  # below the picture
+        (float("nan"), 0, 9, 9),
+    )
+    labels = ("cat", "dog", "", "", "", "")
+    source = SmallSource(1, 0, boxes=boxes, labels=labels)
+    result, records = make(source, proposals="ground_truth")
+    assert result.notes == {
+        "box clipped": 1,
+        "box dropped: empty": 1,
+        "box dropped: inverted": 1,
+        "box dropped: not finite": 1,
+        "box dropped: outside": 1,
+    }
+    np.testing.assert_allclose(
+        records[0]["object_boxes"], [[2, 3, 12, 23], [0, 0, 10, 32]], atol=1e-4
+    )
+    assert records[0]["object_labels"].numpy().tolist() == [0, 1]
+    assert records[0]["object_difficult"].numpy().tolist() == [False, True]
+    # The largest proposal comes first: the dog's.
+    assert records[0]["proposal_labels"].numpy().tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_an_image_with_fewer_than_two_proposals_is_kept(make, number):
+    options = ProposalOptions(uniform_crops=number)
+    result, records = make(SmallSource(2, 0), proposal_options=options)
+    assert result.notes == {"fewer than two proposals": 2}
+    assert result.counts == dict(
+        images=2, proposals=2 * number, pairs=0, objects=4
+    )
+    assert records[0]["proposal_boxes"].shape == (number, 4)
+    assert records[0]["object_boxes"].shape == (2, 4)
+
+
+def test_the_pairs_of_the_source_are_used(make):
+    source = SmallSource(1, 0, pairs=((1, 0),))
+    result, records = make(source, proposals="ground_truth")
+    assert records[0]["pairs"].numpy().tolist() == [[1, 0]]
+    assert records[0]["proposal_labels"].numpy().tolist() == [1, -1]
+    assert result.notes == {}
+
+
+def test_the_pairs_of_the_source_do_not_fit_other_proposals(make):
+    source = SmallSource(1, 0, pairs=((1, 0),))
+    result, records = make(source, proposals="uniform")
+    assert len(records[0]["pairs"]) == 3
+    (note,) = result.notes
+    assert note.startswith("pairs of the source not used")
+    broken = SmallSource(
+        1, 0, boxes=((0, 0, 9, 9), (5, 5, 5, 5)), pairs=((1, 0),)
+    )
+    result, records = make(broken, proposals="ground_truth")
+    assert len(records[0]["pairs"]) == 0
+    assert result.notes[note] == 1
+
+
+def test_a_picture_that_must_change_is_counted_with_its_reason(make):
+    source = SmallSource(3, 0, save=(("format", "PNG"),))
+    result, records = make(source)
+    assert result.notes == {"picture changed: PNG": 3}
+    assert tf.io.is_jpeg(records[0]["encoded"])
+
+
+def test_a_bad_picture_is_skipped_and_named(make):
+    result, records = make(SmallSource(4, 0, bad=(1,)))
+    assert result.counts["images"] == 3
+    assert result.skipped == [
+        {"split": "train", "image_id": "1", "reason": "picture 1 is bad"}
+    ]
+    ids = [record["image_id"].numpy() for record in records]
+    assert ids == [b"0", b"2", b"3"]
+
+
+def test_a_truncated_picture_is_skipped_and_named(make, monkeypatch):
+    whole = picture(0)
+    monkeypatch.setattr("small_source.picture", lambda index: whole[:-300])
+    result, records = make(SmallSource(1, 0))
+    assert records == []
+    assert "truncated" in result.skipped[0]["reason"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        tf.errors.ResourceExhaustedError(
+            None, None, "a.tfrecord; No space left on device"
+        ),
+        OSError(errno.ENOSPC, "No space left on device"),
+    ],
+    ids=["tensorflow", "system"],
+)
+@pytest.mark.parametrize("method", ["write", "close"])
+def test_a_full_disk_is_named_and_leaves_no_file(
+    make, tmp_path, monkeypatch, error, method
+):
+    class FullDisk:
+        def __init__(self, path):
+            self._file = open(path, "wb")
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self._file.close()
+            if method == "close":
+                raise error
+
+        def write(self, content):
+            self._file.write(content)
+            if method == "write":
+                raise error
+
+    monkeypatch.setattr(tf.io, "TFRecordWriter", FullDisk)
+    with pytest.raises(InputError, match="disk is full: .*a.tfrecord"):
+        make(SmallSource())
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,33 @@
+"""Laws of the last words of a run."""
+
+from scn_tf.summary import consumer_table
+from scn_tf.summary import summary_text
+
+MODULE = {
+    "size_over_weights": 1.0468,
+    "consumers": {"hub.KerasLayer, frozen": 8.6e-07, "TFSMLayer": None},
+}
+
+
+def test_a_consumer_that_was_not_checked_is_named_so():
+    text = consumer_table(MODULE)
+    assert "8.6e-07" in text
+    assert text.splitlines()[2].endswith("not checked")
+    assert "1.047" in text
+
+
+def test_only_what_is_there_is_announced(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    text = summary_text(tmp_path, None, None)
+    assert str(tmp_path / "pictures") in text
+    assert "Module" not in text
+    assert "hub" not in text
+
+
+def test_the_three_lines_load_the_module(tmp_path):
+    (tmp_path / "module").mkdir()
+    text = summary_text(tmp_path, None, MODULE)
+    lines = [line.strip() for line in text.splitlines()[-3:]]
+    assert lines[0] == "import tensorflow_hub as hub"
+    assert str(tmp_path / "module") in lines[1]
+    compile("\n".join(lines), "snippet", "exec")

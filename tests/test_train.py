@@ -1,0 +1,254 @@
+"""Laws of the training loop."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny import tiny_backbone
+from tiny import tiny_graph
+from tiny import tiny_head
+
+from scn_tf.backbones import frozen_copy
+from scn_tf.batches import batch_dataset
+from scn_tf.batches import PairSampler
+from scn_tf.checkpoint import Checkpoints
+from scn_tf.feature_cache import FeatureCache
+from scn_tf.inputs import cached_inputs
+from scn_tf.pair_model import cached_pair_model
+from scn_tf.run_log import RunLog
+from scn_tf.train import make_gradients
+from scn_tf.train import make_optimizer
+from scn_tf.train import train
+from scn_tf.train import Training
+from scn_tf.train import TrainOptions
+from tfrecords.errors import InputError
+
+GRAPH = tiny_graph(num_images=5)  # 30 pairs
+BATCH_PAIRS = 7  # uneven on two replicas: 4 and 3
+OPTIONS = TrainOptions(epochs=2, learning_rate=0.01)
+
+
+class Learner:
+    """A tiny network and what trains it."""
+
+    def __init__(self, run_dir, devices=("CPU:0",), options=OPTIONS):
+        self.run_dir, self.options = run_dir, options
+        run_dir.mkdir(exist_ok=True)
+        strategy = tf.distribute.MirroredStrategy(list(devices))
+        with strategy.scope():
+            self.backbone = tiny_backbone()
+            self.top = frozen_copy(self.backbone.neck)
+            self.head = tiny_head()
+            self.optimizer = make_optimizer(options)
+            model = cached_pair_model(self.backbone.neck, self.head)
+        images = np.random.default_rng(0).uniform(size=(20, 8, 8, 3))
+        maps = self.backbone.trunk(images.astype(np.float32))
+        self.cache = FeatureCache(maps.numpy(), self.top(maps).numpy())
+        sampler = PairSampler(GRAPH, BATCH_PAIRS)
+        fill = cached_inputs(self.cache)
+        replicas = strategy.num_replicas_in_sync
+        self.training = Training(
+            model=model,
+            head=self.head.trainable_variables,
+            neck=self.backbone.neck.trainable_variables,
+            optimizer=self.optimizer,
+            strategy=strategy,
+            batches=lambda steps: strategy.distribute_datasets_from_function(
+                lambda _: batch_dataset(sampler, fill, steps, replicas)
+            ),
+            steps_per_epoch=sampler.steps_per_epoch,
+            check=lambda: {"loss": 1.0, "over_floor": 1.0, "permuted": 1.0},
+        )
+
+    def fit(self) -> list[np.ndarray]:
+        checkpoints = Checkpoints(
+            self.run_dir / "checkpoints",
+            self.backbone.neck,
+            self.head,
+            self.optimizer,
+        )
+        log = RunLog(self.run_dir)
+        train(self.training, self.options, checkpoints, log)
+        return self.trained()
+
+    def trained(self) -> list[np.ndarray]:
+        variables = self.training.head + self.training.neck
+        return [variable.numpy() for variable in variables]
+
+
+def assert_equal_weights(first, second, atol=0.0):
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=atol)
+
+
+def test_training_lowers_the_loss(tmp_path):
+    options = TrainOptions(epochs=30, learning_rate=0.01)
+    Learner(tmp_path, options=options).fit()
+    epochs = RunLog(tmp_path).history("epoch")
+    assert [line["epoch"] for line in epochs] == list(range(1, 31))
+    assert epochs[-1]["loss"] < 0.7 * epochs[0]["loss"]
+
+
+def test_two_replicas_learn_what_one_learns(tmp_path):
+    one = Learner(tmp_path / "one").fit()
+    two = Learner(tmp_path / "two", ("CPU:0", "CPU:1")).fit()
+    assert_equal_weights(one, two, atol=1e-6)
+    losses = [
+        [line["loss"] for line in RunLog(tmp_path / name).history("epoch")]
+        for name in ("one", "two")
+    ]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+
+
+def test_clipping_is_of_the_global_gradient_on_any_number_of_replicas(
+    tmp_path,
+):
+    options = TrainOptions(epochs=2, learning_rate=0.01, clip_norm=0.05)
+    one = Learner(tmp_path / "one", options=options).fit()
+    two = Learner(tmp_path / "two", ("CPU:0", "CPU:1"), options).fit()
+    free = Learner(tmp_path / "free").fit()
+    assert_equal_weights(one, two, atol=1e-6)
+    assert np.abs(one[0] - free[0]).max() > 1e-3
+
+
+def test_top_stream_and_trunk_and_statistics_do_not_move(tmp_path):
+    learner = Learner(tmp_path)
+    parts = (learner.backbone.trunk, learner.top)
+    statistics = learner.backbone.neck.non_trainable_variables
+    before = [w.numpy() for part in parts for w in part.weights]
+    before += [w.numpy() for w in statistics]
+    neck = [w.numpy() for w in learner.training.neck]
+    learner.fit()
+    after = [w.numpy() for part in parts for w in part.weights]
+    after += [w.numpy() for w in statistics]
+    assert_equal_weights(before, after)
+    moved = [
+        np.abs(w.numpy() - old).max()
+        for w, old in zip(learner.training.neck, neck, strict=True)
+    ]
+    assert min(moved) > 0
+
+
+def test_a_resumed_run_is_the_unbroken_run(tmp_path):
+    options = TrainOptions(epochs=4, learning_rate=0.01)
+    unbroken = Learner(tmp_path / "unbroken", options=options).fit()
+    Learner(tmp_path / "resumed").fit()  # two epochs
+    resumed = Learner(tmp_path / "resumed", options=options).fit()
+    assert_equal_weights(unbroken, resumed)
+    epochs = RunLog(tmp_path / "resumed").history("epoch")
+    assert [line["epoch"] for line in epochs] == [1, 2, 3, 4]
+
+
+def test_a_finished_run_is_not_trained_further(tmp_path):
+    first = Learner(tmp_path).fit()
+    lines = (tmp_path / "metrics.jsonl").read_text()
+    assert_equal_weights(first, Learner(tmp_path).fit())
+    assert (tmp_path / "metrics.jsonl").read_text() == lines
+
+
+def test_the_held_neck_stays_while_the_head_learns(tmp_path):
+    options = TrainOptions(epochs=1, learning_rate=0.01, head_epochs=1)
+    learner = Learner(tmp_path, options=options)
+    head = [w.numpy() for w in learner.training.head]
+    neck = [w.numpy() for w in learner.training.neck]
+    learner.fit()
+    assert_equal_weights(neck, [w.numpy() for w in learner.training.neck])
+    assert np.abs(learner.training.head[0].numpy() - head[0]).max() > 0
+
+
+def test_weight_decay_is_added_to_the_gradient_before_momentum(tmp_path):
+    """Two steps by hand: v <- m v - lr (g + d w), w <- w + v."""
+    options = TrainOptions(
+        epochs=1, learning_rate=0.01, momentum=0.9, weight_decay=0.1
+    )
+    learner = Learner(tmp_path, options=options)
+    variables = learner.training.head + learner.training.neck
+    gradients_of = make_gradients(learner.training.model, options)
+    dataset = batch_dataset(
+        PairSampler(GRAPH, BATCH_PAIRS),
+        cached_inputs(learner.cache),
+        range(4),
+    )
+    values = [variable.numpy() for variable in variables]
+    start = [value.copy() for value in values]
+    speed = [np.zeros_like(value) for value in values]
+    for batch in dataset:
+        _, gradients = gradients_of(batch, [v.value for v in variables])
+        for index, gradient in enumerate(gradients):
+            step = gradient.numpy() + 0.1 * values[index]
+            speed[index] = 0.9 * speed[index] - 0.01 * step
+            values[index] = values[index] + speed[index]
+            variables[index].assign(values[index])
+    for variable, value in zip(variables, start, strict=True):
+        variable.assign(value)
+    assert_equal_weights(learner.fit(), values, atol=1e-5)
+
+
+def test_compiled_gradients_are_the_same(tmp_path):
+    learner = Learner(tmp_path)
+    batch = next(
+        iter(
+            batch_dataset(
+                PairSampler(GRAPH, BATCH_PAIRS),
+                cached_inputs(learner.cache),
+                range(1),
+            )
+        )
+    )
+    results = [
+        make_gradients(
+            learner.training.model, TrainOptions(jit_compile=compiled)
+        )(batch, [v.value for v in learner.training.neck])
+        for compiled in (False, True)
+    ]
+    np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-5)
+    for one, other in zip(results[0][1], results[1][1], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_a_compiled_step_runs_on_two_replicas(tmp_path):
+    options = TrainOptions(epochs=1, learning_rate=0.01, jit_compile=True)
+    two = Learner(tmp_path / "two", ("CPU:0", "CPU:1"), options).fit()
+    one = Learner(tmp_path / "one", options=options).fit()
+    assert_equal_weights(one, two, atol=1e-5)
+
+
+def test_a_loss_that_is_no_number_stops_and_says_what_to_try(tmp_path):
+    options = TrainOptions(epochs=9, learning_rate=1e30)
+    learner = Learner(tmp_path, options=options)
+    with pytest.raises(InputError, match="lower --learning_rate"):
+        learner.fit()
+
+
+def test_the_rate_drops_where_the_paper_drops_it():
+    options = TrainOptions()
+    assert options.rate(99) == pytest.approx(1e-3)
+    assert options.rate(100) == pytest.approx(1e-4)
+
+
+def test_each_epoch_is_one_line_of_metrics(tmp_path):
+    Learner(tmp_path).fit()
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    first = json.loads(lines[0])
+    assert first["event"] == "epoch"
+    assert first["step"] == 4  # 30 pairs in batches of 7
+    assert {"loss", "val_loss", "learning_rate"} <= first.keys()
+    assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+    Learner(tmp_path).fit()
+    other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(9)])
+    checkpoints = Checkpoints(tmp_path / "checkpoints", other, tiny_head())
+    with pytest.raises(InputError, match="cannot be read"):
+        checkpoints.restore()
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    Learner(tmp_path).fit()
+    for path in (tmp_path / "checkpoints").glob("*.data-*"):
+        path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(InputError, match="ckpt-2"):
+        Learner(tmp_path).fit()

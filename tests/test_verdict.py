@@ -1,0 +1,69 @@
+"""Laws of the verdict: every part named, nothing hidden."""
+
+import json
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def verdict(demo_run) -> dict:
+    return json.loads((demo_run / "verdict.json").read_text())
+
+
+def test_the_protocol_names_metric_choice_and_photographs(verdict):
+    protocol = verdict["protocol"]
+    assert "LinearSVC" in protocol["classifier"]
+    assert protocol["normalization"] == "L2"
+    assert "cross-validation" in protocol["C"]
+    assert "scikit-learn" in protocol["metric"]
+    assert protocol["trained_on"] == "600 photographs of train"
+    assert "(200)" in protocol["evaluated_on"]
+
+
+def test_random_weights_and_labeled_boxes_are_confessed(verdict):
+    notes = " ".join(verdict["protocol"]["notes"])
+    assert "random weights" in notes
+    assert "labeled boxes" in notes
+
+
+@pytest.mark.parametrize("kind", ["images", "objects"])
+def test_difference_is_after_minus_before_in_every_class(verdict, kind):
+    part = verdict[kind]
+    for name in part["classes"]:
+        before = part["before"]["per_class"][name]
+        after = part["after"]["per_class"][name]
+        difference = part["difference"]["per_class"][name]
+        if before is None:
+            assert difference is None
+        else:
+            assert difference == pytest.approx(after - before)
+    assert part["before"]["C"].keys() >= {"square", "triangle"}
+
+
+def test_a_class_in_every_scene_is_left_out_and_named(verdict):
+    assert verdict["images"]["before"]["left_out"] == ["circle"]
+
+
+def test_losses_stand_against_floor_and_permuted_offsets(verdict):
+    losses = verdict["losses"]
+    assert losses["pairs"] == 200
+    ratio = losses["test"] / losses["floor"]
+    assert losses["test_over_floor"] == pytest.approx(ratio)
+    assert losses["permuted"] > losses["test"]
+
+
+def test_training_on_val_is_confessed(demo_run, command, tmp_path, capsys):
+    folder = tmp_path / "run"
+    arguments = [
+        "--flagfile=scn_tf/flagfiles/demo.flags",
+        f"--run_dir={folder}",
+        f"--records_dir={demo_run}/records",
+        "--train_split=trainval",
+        "--epochs=1",
+        "--stages=records,train,evaluate",
+    ]
+    assert command(*arguments) == 0
+    protocol = json.loads((folder / "verdict.json").read_text())["protocol"]
+    assert protocol["trained_on"] == "800 photographs of train and val"
+    assert any("val photographs too" in note for note in protocol["notes"])
+    assert "val photographs too" in capsys.readouterr().out

@@ -1,0 +1,1 @@
+"""Photographs -> proposals -> pairs -> sharded TFRecords -> tf.data."""

@@ -1,0 +1,228 @@
+"""Command line: photographs in, sharded records and their manifest out.
+
+    python -m tfrecords.build --data_dir=VOCdevkit --records_dir=records
+
+A build that was interrupted goes on with the shards that are finished; one
+that is complete is not done again.
+"""
+
+import collections
+import hashlib
+import os
+import pathlib
+import platform
+import shutil
+import sys
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import tensorflow as tf
+from absl import app
+from absl import flags
+
+from tfrecords import options as build_options
+from tfrecords.errors import InputError
+from tfrecords.manifest import Manifest
+from tfrecords.manifest import read_manifest
+from tfrecords.manifest import Shard
+from tfrecords.manifest import Split
+from tfrecords.manifest import write_manifest
+from tfrecords.options import BuildOptions
+from tfrecords.plan import plan_shards
+from tfrecords.schema import SCHEMA_VERSION
+from tfrecords.shard import ShardResult
+from tfrecords.shard import ShardTask
+from tfrecords.shard_pool import build_shards
+from tfrecords.shard_pool import NOTES_DIR
+from tfrecords.sources import open_source
+from tfrecords.sources.source import Source
+
+
+def build(
+    options: BuildOptions,
+    records_dir: str | os.PathLike,
+    num_workers: int = 0,
+    progress: bool = True,
+) -> Manifest:
+    """Builds the records of `options` in `records_dir`, or finds them there.
+
+    Args:
+        options: what to build.
+        records_dir: folder for the shards and `manifest.json`; made if it
+            is not there.
+        num_workers: processes; 0 takes one per core where that pays. Any
+            number writes the same bytes.
+        progress: whether to show a progress bar.
+
+    Raises:
+        InputError: if no photograph can be used, if the folder holds other
+            records or cannot be written, or if the disk is full.
+    """
+    folder = pathlib.Path(records_dir).resolve()
+    source = open_source(options.source, options.data_dir, options.seed)
+    identity = {
+        "schema_version": SCHEMA_VERSION,
+        "source": source.name,
+        "source_digest": source.digest(),
+        "options": options.content(source.name),
+    }
+    finished = _finished(folder, identity)
+    if finished is not None:
+        if progress:
+            print(f"Records are up to date: {folder}")
+        return finished
+    tasks = plan_shards(source, options, folder)
+    if not tasks:
+        raise InputError(
+            f"There are no photographs in --data_dir={options.data_dir}."
+        )
+    _make_writable(folder)
+    identity["versions"] = _versions()
+    results = build_shards(tasks, identity, num_workers, progress)
+    manifest = _manifest(source, identity, tasks, results)
+    _refuse_nothing(manifest, options)
+    write_manifest(manifest, folder)
+    shutil.rmtree(folder / NOTES_DIR)
+    return manifest
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Builds what the flags say and prints what came of it."""
+    if len(arguments) > 1:
+        raise app.UsageError(f"Unknown arguments: {arguments[1:]}.")
+    values = flags.FLAGS
+    try:
+        manifest = build(
+            build_options.options_from_flags(values),
+            values.records_dir,
+            values.num_workers,
+        )
+    except InputError as error:
+        sys.exit(f"Error: {error}")
+    for name, split in manifest.splits.items():
+        print(
+            f"{name}: {split.images} images, {split.proposals} proposals, "
+            f"{split.pairs} pairs, {split.objects} objects, "
+            f"{sum(shard.bytes for shard in split.shards):,} bytes"
+        )
+    for skip in manifest.skipped:
+        print(f"skipped {skip['image_id']}: {skip['reason']}")
+    for note, number in manifest.notes.items():
+        print(f"{note}: {number}")
+    print(f"Records {manifest.digest[:12]} lie in {values.records_dir}")
+
+
+def _finished(folder: pathlib.Path, identity: dict) -> Manifest | None:
+    """Returns the manifest of these very records if they are complete.
+
+    Raises:
+        InputError: if the folder holds records of something else.
+    """
+    if not (folder / "manifest.json").exists():
+        return None
+    manifest = read_manifest(folder)
+    there = {**manifest.options, "source_digest": manifest.source_digest}
+    wanted = {
+        **identity["options"],
+        "source_digest": identity["source_digest"],
+    }
+    differences = [
+        f"{name} is {there.get(name)!r}, wanted was {wanted.get(name)!r}"
+        for name in sorted(wanted | there)
+        if there.get(name) != wanted.get(name)
+    ]
+    if differences:
+        raise InputError(
+            f"{folder} holds other records: {'; '.join(differences)}. "
+            "Choose another --records_dir, or delete this folder."
+        )
+    shards = [
+        shard for split in manifest.splits.values() for shard in split.shards
+    ]
+    for shard in shards:
+        path = folder / shard.file
+        if not path.is_file() or path.stat().st_size != shard.bytes:
+            return None
+    return manifest
+
+
+def _make_writable(folder: pathlib.Path) -> None:
+    try:
+        (folder / NOTES_DIR).mkdir(parents=True, exist_ok=True)
+        trial = folder / NOTES_DIR / "trial"
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise InputError(
+            f"--records_dir={folder} cannot be written ({error.strerror}). "
+            "Choose a folder that can."
+        ) from error
+
+
+def _manifest(
+    source: Source,
+    identity: dict,
+    tasks: list[ShardTask],
+    results: list[ShardResult],
+) -> Manifest:
+    counts = collections.defaultdict(collections.Counter)
+    shards = collections.defaultdict(list)
+    notes = collections.Counter()
+    for task, result in zip(tasks, results, strict=True):
+        counts[task.split].update(result.counts)
+        notes.update(result.notes)
+        shards[task.split].append(
+            Shard(
+                task.path.name,
+                result.sha256,
+                result.bytes,
+                result.counts["images"],
+            )
+        )
+    digests = "".join(result.sha256 for result in results)
+    return Manifest(
+        **identity,
+        classes=tuple(source.classes),
+        splits={
+            split: Split(**counts[split], shards=tuple(shards[split]))
+            for split in counts
+        },
+        skipped=tuple(skip for result in results for skip in result.skipped),
+        notes=dict(sorted(notes.items())),
+        digest=hashlib.sha256(digests.encode()).hexdigest(),
+    )
+
+
+def _refuse_nothing(manifest: Manifest, options: BuildOptions) -> None:
+    if any(split.images for split in manifest.splits.values()):
+        return
+    reasons = "; ".join(skip["reason"] for skip in manifest.skipped[:3])
+    raise InputError(
+        f"None of the {len(manifest.skipped)} photographs in --data_dir="
+        f"{options.data_dir} can be used. The first reasons: {reasons}"
+    )
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+        "tensorflow": tf.__version__,
+    }
+
+
+if __name__ == "__main__":
+    build_options.define_flags()
+    flags.DEFINE_string(
+        "records_dir", None, "Folder for the records.", required=True
+    )
+    flags.DEFINE_integer(
+        "num_workers",
+        0,
+        "Processes that build; 0 takes one per core where that pays.",
+        lower_bound=0,
+    )
+    flags.adopt_module_key_flags(build_options)
+    app.run(main)

@@ -1,0 +1,44 @@
+"""What every proposal method takes and returns."""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class ProposalOptions:
+    """Numbers that proposal methods read; each is a flag.
+
+    Attributes:
+        boxes_per_image: most boxes kept per image; 0 keeps all.
+        min_score: EdgeBox score under which a box is dropped (section 4.3).
+        max_aspect_ratio: longest over shortest side, at most (spec: 3).
+        min_box_area: smallest EdgeBox area in square pixels.
+        uniform_crops: number of uniform crops per image (section 4.3: 5).
+        uniform_side: their side in pixels (section 4.3: 64).
+        edge_model: OpenCV's structured-edge model file, or "" for color
+            gradients.
+    """
+
+    boxes_per_image: int = 8
+    min_score: float = 0.1
+    max_aspect_ratio: float = 3.0
+    min_box_area: float = 1000.0
+    uniform_crops: int = 5
+    uniform_side: int = 64
+    edge_model: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Proposals:
+    """Object-like boxes of one image.
+
+    Attributes:
+        boxes: [N, 4] float32 (y0, x0, y1, x1) in pixels, inside the image.
+        scores: [N] float32, best first where the method scores.
+        labels: [N] class names; empty strings where unknown.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: tuple[str, ...]

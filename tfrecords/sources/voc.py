@@ -1,0 +1,279 @@
+"""A PASCAL VOC devkit in; photographs with labeled boxes out.
+
+The photographs are `JPEGImages/<id>.jpg`, the ids stand in
+`ImageSets/Main/{train,val,test}.txt`, the boxes in `Annotations/<id>.xml`
+(1-based, inclusive; converted here, at the door). The paper uses VOC2012
+and VOC2007 (section 4).
+"""
+
+import hashlib
+import math
+import os
+import pathlib
+import re
+from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import ParseError
+
+import numpy as np
+from defusedxml import DefusedXmlException
+from defusedxml import ElementTree
+
+from tfrecords import boxes
+from tfrecords.errors import InputError
+from tfrecords.image_record import ImageKey
+from tfrecords.image_record import ImageRecord
+
+VOC_CLASSES = (
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
+)
+_CORNERS = ("xmin", "ymin", "xmax", "ymax")
+_SPLITS = ("train", "val", "test")
+
+
+def find_year_dirs(data_dir: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the VOC20xx folders that `data_dir` stands for, sorted.
+
+    `data_dir` may hold a `VOCdevkit` folder, be one, or be a VOC20xx folder.
+    """
+    if _is_year_dir(data_dir):
+        return [data_dir]
+    candidates = [
+        *data_dir.glob("VOC[0-9]*"),
+        *data_dir.glob("VOCdevkit/VOC[0-9]*"),
+    ]
+    return sorted(path for path in candidates if _is_year_dir(path))
+
+
+class VocDevkit:
+    """One year of PASCAL VOC, with the splits whose lists are there.
+
+    Where neither a train nor a val list is there, trainval is "train".
+    """
+
+    name = "voc"
+    classes = VOC_CLASSES
+
+    def __init__(self, data_dir: str, seed: int = 0):
+        """Finds the year's folder and reads its lists.
+
+        Args:
+            data_dir: folder with `VOCdevkit/VOC20xx`, the VOCdevkit itself,
+                or a VOC20xx folder.
+            seed: unused; VOC's splits are given.
+
+        Raises:
+            InputError: if no year or several are found, or a list is
+                missing, empty, or names an id twice or as a path.
+        """
+        self._year_dir = _only_year_dir(pathlib.Path(data_dir))
+        self._keys = _listed_keys(self._year_dir / "ImageSets" / "Main")
+
+    def digest(self) -> str:
+        """Returns a SHA-256 of splits, ids and the sizes of their files."""
+        digest = hashlib.sha256(self.name.encode())
+        for key in self._keys:
+            sizes = [
+                _size(path)
+                for path in (
+                    self._picture_path(key),
+                    self._annotation_path(key),
+                )
+            ]
+            digest.update(f"\n{key.split} {key.image_id} {sizes}".encode())
+        return digest.hexdigest()
+
+    def keys(self) -> list[ImageKey]:
+        """Returns the photographs of train, val, test, in VOC's order."""
+        return list(self._keys)
+
+    def read(self, key: ImageKey) -> ImageRecord:
+        """Returns one photograph's path and objects, parts left out.
+
+        Raises:
+            InputError: if picture or annotation are missing, the XML does
+                not parse, names another picture or an unknown class, or a
+                number in it is missing or garbled.
+        """
+        picture_path = self._picture_path(key)
+        if not picture_path.is_file():
+            raise InputError(f"The picture is missing: {picture_path}.")
+        path = self._annotation_path(key)
+        root = _parsed(path)
+        _check_filename(root, path, picture_path)
+        objects = root.findall("object")
+        corners = [_corners(element, path) for element in objects]
+        return ImageRecord(
+            key=key,
+            image=picture_path,
+            boxes=boxes.from_voc(np.array(corners, np.float32)),
+            labels=tuple(_label(element, path) for element in objects),
+            difficult=np.array(
+                [_is_difficult(element, path) for element in objects], bool
+            ),
+        )
+
+    def _picture_path(self, key: ImageKey) -> pathlib.Path:
+        return self._year_dir / "JPEGImages" / f"{key.image_id}.jpg"
+
+    def _annotation_path(self, key: ImageKey) -> pathlib.Path:
+        return self._year_dir / "Annotations" / f"{key.image_id}.xml"
+
+
+def _is_year_dir(path: pathlib.Path) -> bool:
+    named = re.fullmatch(r"VOC20\d\d", path.name) is not None
+    return path.is_dir() and (named or (path / "ImageSets" / "Main").is_dir())
+
+
+def _only_year_dir(data_dir: pathlib.Path) -> pathlib.Path:
+    if not data_dir.is_dir():
+        raise InputError(
+            f"The data folder {data_dir} does not exist. Wanted: a folder "
+            "that holds VOCdevkit/VOC20xx. Correct --data_dir."
+        )
+    # A relative "." has no name of its own.
+    year_dirs = find_year_dirs(data_dir.absolute())
+    if not year_dirs:
+        raise InputError(
+            f"No VOC data in {data_dir}: looked for VOCdevkit/VOC20xx, "
+            "VOC20xx and ImageSets/Main in it. Correct --data_dir, or use "
+            "--source=image_folder for pictures without annotations."
+        )
+    if len(year_dirs) > 1:
+        raise InputError(
+            f"Several years of VOC in {data_dir}: "
+            f"{', '.join(path.name for path in year_dirs)}. Name one "
+            f"directly, such as --data_dir={year_dirs[-1]}."
+        )
+    return year_dirs[0]
+
+
+def _listed_keys(lists_dir: pathlib.Path) -> list[ImageKey]:
+    lists = {
+        split: lists_dir / f"{split}.txt"
+        for split in _SPLITS
+        if (lists_dir / f"{split}.txt").is_file()
+    }
+    trainval_path = lists_dir / "trainval.txt"
+    if "train" not in lists and "val" not in lists and trainval_path.is_file():
+        lists = {"train": trainval_path, **lists}
+    if not lists:
+        raise InputError(
+            f"No image list in {lists_dir}: looked for train.txt, val.txt, "
+            "test.txt and trainval.txt. Is the devkit unpacked completely?"
+        )
+    keys = []
+    seen = set()
+    for split, path in lists.items():
+        for image_id in _ids(path):
+            if image_id in seen:
+                raise InputError(
+                    f"{path} names {image_id!r}, which was listed before. "
+                    "Each id may stand in one list, once."
+                )
+            seen.add(image_id)
+            keys.append(ImageKey(split, image_id))
+    return keys
+
+
+def _ids(path: pathlib.Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not a text file: {error}.") from error
+    ids = [line.split()[0] for line in lines if line.strip()]
+    if not ids:
+        raise InputError(f"The image list {path} is empty.")
+    for image_id in ids:
+        if ".." in image_id or "/" in image_id or "\\" in image_id:
+            raise InputError(
+                f"{path} names {image_id!r}; an id is a plain file name "
+                "without its extension, never a path."
+            )
+    return ids
+
+
+def _size(path: pathlib.Path) -> int:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return -1
+
+
+def _parsed(path: pathlib.Path) -> Element:
+    if not path.is_file():
+        raise InputError(f"The annotation is missing: {path}.")
+    try:
+        return ElementTree.parse(path).getroot()
+    except (ParseError, ValueError, LookupError) as error:
+        kind = (
+            "has entities or a document type, which is refused"
+            if isinstance(error, DefusedXmlException)
+            else "is not well-formed XML"
+        )
+        raise InputError(f"{path} {kind}: {error}") from error
+
+
+def _check_filename(
+    root: Element, path: pathlib.Path, picture_path: pathlib.Path
+) -> None:
+    stated = (root.findtext("filename") or "").strip().replace("\\", "/")
+    name = stated.rsplit("/", 1)[-1]
+    known = (picture_path.name, picture_path.stem, "")
+    if name in known or pathlib.PurePath(name).stem == picture_path.stem:
+        return
+    raise InputError(
+        f"{path}: the XML names a picture that is not there: <filename> is "
+        f"{name!r}, the picture is {picture_path.name!r}. Correct the one "
+        "or the other."
+    )
+
+
+def _label(element: Element, path: pathlib.Path) -> str:
+    label = (element.findtext("name") or "").strip()
+    if label not in VOC_CLASSES:
+        raise InputError(
+            f"{path}: unknown class {label!r}. Wanted: one of VOC's 20, "
+            f"{', '.join(VOC_CLASSES)}."
+        )
+    return label
+
+
+def _corners(element: Element, path: pathlib.Path) -> list[float]:
+    return [_number(element, f"bndbox/{name}", path) for name in _CORNERS]
+
+
+def _is_difficult(element: Element, path: pathlib.Path) -> bool:
+    if element.find("difficult") is None:
+        return False
+    return _number(element, "difficult", path) != 0
+
+
+def _number(element: Element, tag: str, path: pathlib.Path) -> float:
+    text = element.findtext(tag)
+    try:
+        number = float(text or "")
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        found = "missing" if text is None else f"{text!r}, not a number"
+        raise InputError(f"{path}: <{tag}> of an object is {found}.")
+    return number
