@@ -101,7 +101,8 @@ def _cached_rate(backbone, batching: str, compiled: bool) -> float:
         trained = model.trainable_variables
         optimizer = make_optimizer(options)
         optimizer.build(trained)
-    fill = cached_inputs(FeatureCache(features, targets))
+    multiple = 32 if compiled else 1
+    fill = cached_inputs(FeatureCache(features, targets), multiple)
     iterator = iter(
         strategy.distribute_datasets_from_function(
             lambda _: batch_dataset(sampler, fill, range(10**6))

@@ -64,9 +64,14 @@ class Checkpoints:
         Raises:
             InputError: if it is damaged or of another network.
         """
-        path = self._manager.latest_checkpoint
-        if path is None:
+        paths = [
+            path
+            for path in self._manager.checkpoints
+            if pathlib.Path(f"{path}.index").is_file()
+        ]
+        if not paths:
             return 0
+        path = paths[-1]
         try:
             status = self._checkpoint.read(path)
             status.assert_existing_objects_matched()

@@ -239,7 +239,8 @@ def _define_batches() -> None:
     flags.DEFINE_bool(
         "feature_cache",
         True,
-        "Compute the frozen trunk once per patch, not at every step.",
+        "Compute the frozen trunk once per patch, not at every step. The "
+        "checks and the verdict keep their features in any case.",
     )
     flags.DEFINE_enum(
         "cache_dtype",

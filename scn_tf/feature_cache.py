@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import pathlib
+import time
 from collections.abc import Callable
 from collections.abc import Sequence
 
@@ -17,6 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 import tqdm
+from absl import logging
 
 from scn_tf.backbones.backbone import Backbone
 from scn_tf.run_log import progress_interval
@@ -63,9 +65,9 @@ def cached_features(
 
     Args:
         cache_dir: folder of all caches of a run.
-        description: what the patches are: digest of the records, split,
-            kind. With the backbone's name, cut, size and weights and `dtype`
-            it makes the key.
+        description: what the patches and the network are: digests of the
+            records and of the weights, split, kind. With the backbone's
+            name, cut and size and `dtype` it makes the key.
         backbone: its trunk gives the features.
         frozen_neck: the top stream's neck, gives the targets.
         patches: [n, S, S, 3] float32 per element, in order.
@@ -81,7 +83,6 @@ def cached_features(
         "backbone": backbone.name,
         "cut": backbone.cut,
         "image_size": backbone.image_size,
-        "weights": weights_digest([backbone.trunk, frozen_neck]),
         "dtype": dtype,
         "num_patches": num_patches,
     }
@@ -123,7 +124,7 @@ def _fill(
         features = _allocate(path / "features.npy", shape, description["dtype"])
 
     forward = _forward(backbone.trunk, frozen_neck)
-    start = 0
+    start, begin = 0, time.perf_counter()
     with tqdm.tqdm(
         total=num_patches,
         desc=f"feature cache, {description.get('kind', 'patches')}",
@@ -143,6 +144,8 @@ def _fill(
             f"The records gave {start} patches, {num_patches} were expected. "
             "Delete the records folder and build it again."
         )
+    rate = num_patches / (time.perf_counter() - begin)
+    logging.info("Cached %d patches, %.1f patches/s.", num_patches, rate)
     for array in (features, targets):
         if array is not None:
             array.flush()

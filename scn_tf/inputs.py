@@ -17,29 +17,41 @@ from tfrecords.reader import load_patches
 Fill = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 
 
-def cached_inputs(cache: FeatureCache) -> Fill:
-    """Inputs of `cached_pair_model`: rows of the feature cache."""
+def cached_inputs(cache: FeatureCache, multiple: int = 1) -> Fill:
+    """Inputs of `cached_pair_model`: rows of the feature cache.
+
+    Args:
+        cache: of all patches of the graph.
+        multiple: the last node is repeated up to a multiple of this number,
+            so that a compiled step meets few shapes. No pair refers to the
+            repeated rows.
+    """
 
     def fill(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         rest = dict(batch)
         sources = rest.pop(SOURCE_NODES)
         targets = rest.pop(TARGET_NODES)
-        features = np.asarray(cache.features[sources], np.float32)
-        target_features = np.asarray(cache.targets[targets], np.float32)
+        features = cache.features[_padded(sources, multiple)]
+        target_features = cache.targets[_padded(targets, multiple)]
         return {
-            "features": features,
-            "target_features": target_features,
+            "features": np.asarray(features, np.float32),
+            "target_features": np.asarray(target_features, np.float32),
             **rest,
         }
 
     return fill
 
 
-def live_inputs(graph: PairGraph, image_size: int) -> Fill:
+def live_inputs(graph: PairGraph, image_size: int, multiple: int = 1) -> Fill:
     """Inputs of `live_pair_model`: patches cut from the records.
 
     Each picture of the batch is read and decoded once, each patch is cut
     once, whatever the number of pairs.
+
+    Args:
+        graph: of the records.
+        image_size: side of a patch in pixels.
+        multiple: as in `cached_inputs`.
     """
 
     def fill(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -47,14 +59,21 @@ def live_inputs(graph: PairGraph, image_size: int) -> Fill:
         sources = rest.pop(SOURCE_NODES)
         targets = rest.pop(TARGET_NODES)
         nodes = np.union1d(sources, targets)
+        patches = load_patches(graph, nodes, image_size)
+        rows = _padded(np.arange(len(nodes)), multiple)
         return {
-            "patches": load_patches(graph, nodes, image_size),
-            "source_patch": _rows(nodes, sources),
-            "target_patch": _rows(nodes, targets),
+            "patches": patches[rows],
+            "source_patch": _padded(_rows(nodes, sources), multiple),
+            "target_patch": _padded(_rows(nodes, targets), multiple),
             **rest,
         }
 
     return fill
+
+
+def _padded(nodes: np.ndarray, multiple: int) -> np.ndarray:
+    missing = -len(nodes) % multiple
+    return np.pad(nodes, (0, missing), mode="edge") if missing else nodes
 
 
 def _rows(nodes: np.ndarray, chosen: np.ndarray) -> np.ndarray:

@@ -6,13 +6,12 @@ Runs the stages records, train, evaluate and export on one run folder; the
 same command continues where the folder stands.
 """
 
+import tfrecords.quiet_start  # noqa: F401
+
+# isort: split
 import logging as stdlib_logging
-import os
 import pathlib
 import sys
-
-# TensorFlow greets in a dozen lines; errors still show.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from absl import app
 from absl import flags

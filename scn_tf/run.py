@@ -17,11 +17,11 @@ from scn_tf.backbones.backbone import Backbone
 from scn_tf.batches import pair_offsets
 from scn_tf.config import Config
 from scn_tf.evaluation.context import ContextCheck
-from scn_tf.evaluation.context import mean_pair_target
 from scn_tf.evaluation.context import sample_pairs
 from scn_tf.evaluation.features import neck_vectors
 from scn_tf.feature_cache import cached_features
 from scn_tf.feature_cache import FeatureCache
+from scn_tf.feature_cache import weights_digest
 from scn_tf.geometry import offset_spread
 from scn_tf.head import SpatialContextHead
 from scn_tf.run_log import RunLog
@@ -100,6 +100,11 @@ class Run:
         return self._networks[1]
 
     @functools.cached_property
+    def network_digest(self) -> str:
+        """Of the network's weights as it came."""
+        return weights_digest([self.backbone.trunk, self.frozen_neck])
+
+    @functools.cached_property
     def head(self) -> SpatialContextHead:
         """The spatial context module, for the training pairs' offsets."""
         graph = self.graph(self.train_splits)
@@ -147,6 +152,7 @@ class Run:
                 "records": self.manifest.digest,
                 "splits": list(splits),
                 "kind": kind,
+                "weights": self.network_digest,
             },
             self.backbone,
             self.frozen_neck,
@@ -169,14 +175,12 @@ class Run:
         splits = self.held_out_splits
         graph = self.graph(splits)
         cache = self.cache(splits, "proposals")
-        train_targets = self.cache(self.train_splits, "proposals").targets
         return ContextCheck(
             graph,
             sample_pairs(graph, num_pairs, self.config.seed),
             self.head,
             lambda nodes: self.source_vectors(graph, splits, nodes),
             cache.targets,
-            mean_pair_target(self.graph(self.train_splits), train_targets),
             unit=self.config.offset_unit,
             seed=self.config.seed,
             reduction=self.config.training.loss_reduction,
@@ -185,21 +189,25 @@ class Run:
     def source_vectors(
         self, graph: PairGraph, splits: tuple[str, ...], nodes: np.ndarray
     ) -> np.ndarray:
-        """h1 [S, D] of the proposals `nodes` [S] of `splits`, as it is now."""
+        """h1 [S, D] of the proposals `nodes` [S] of `splits`, as it is now.
+
+        The nodes may come in any order and more than once.
+        """
         cache = self.cache(splits, "proposals")
+        nodes, rows = np.unique(nodes, return_inverse=True)
         if cache.features is not None:
-            return neck_vectors(self.backbone.neck, cache.features[nodes])
+            vectors = neck_vectors(self.backbone.neck, cache.features[nodes])
+            return vectors[rows]
         size = self.backbone.image_size
         parts = np.array_split(nodes, -(-len(nodes) // 64))
-        return np.concatenate(
-            [
-                self.backbone.neck(
-                    self.backbone.trunk(load_patches(graph, part, size)),
-                    training=False,
-                )
-                for part in parts
-            ]
-        )
+        vectors = [
+            self.backbone.neck(
+                self.backbone.trunk(load_patches(graph, part, size)),
+                training=False,
+            )
+            for part in parts
+        ]
+        return np.concatenate(vectors)[rows]
 
 
 def _strategy(devices: tuple[str, ...]) -> tf.distribute.Strategy:

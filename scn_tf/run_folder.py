@@ -19,8 +19,10 @@ from absl import logging
 from tfrecords.errors import InputError
 from tfrecords.files import replacing
 
-# Flags that may differ when a run is continued: where it lies, what is done.
-_FREE = ("run_dir", "stages", "epochs", "devices", "records_dir", "data_dir")
+# Flags that may differ when a run is continued: where things lie and how
+# long it trains. The data and the weights are held to their digests instead.
+_FREE = ("run_dir", "epochs", "devices", "records_dir", "data_dir", "weights")
+_PATHS = ("data_dir", "records_dir", "weights", "edge_model")
 _PACKAGES = (
     "tensorflow",
     "keras",
@@ -36,51 +38,75 @@ _PACKAGES = (
 def write_flags(run_dir: str | os.PathLike, flags: dict[str, object]) -> None:
     """Writes `flags.txt`, a flagfile that replays the run.
 
+    Once the run has a checkpoint its configuration is fixed; before that it
+    may still change. `--stages` is what is done now, not what the run is, and
+    is left out. Paths become absolute.
+
     Args:
         run_dir: the run's folder; made if missing.
         flags: value by name, of every flag of the run.
 
     Raises:
-        InputError: if the folder holds a run of another configuration, or
-            cannot be made.
+        InputError: if the folder holds a trained run of another
+            configuration, or cannot be made or written.
     """
     path = pathlib.Path(run_dir) / "flags.txt"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"--run_dir={run_dir} cannot be made: {error}."
-        ) from error
-    if path.is_file():
-        _refuse_other_flags(path, flags)
-    lines = [f"--{name}={_text(value)}" for name, value in flags.items()]
-    text = (
+    texts = {
+        name: _path_text(value) if name in _PATHS else _text(value)
+        for name, value in flags.items()
+        if name != "stages"
+    }
+    if path.is_file() and is_trained(run_dir):
+        earlier = _read_flags(path)
+        _refuse_other_flags(path.parent, earlier, texts)
+        epochs = max(int(earlier["epochs"]), int(texts["epochs"]))
+        texts["epochs"] = str(epochs)
+    lines = [f"--{name}={text}" for name, text in texts.items()]
+    header = (
         "# The resolved flags of this run. To replay it:\n"
         "# python -m scn_tf.main --flagfile=flags.txt --run_dir=ANOTHER\n"
-        + "\n".join(lines)
-        + "\n"
     )
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    try:
+        with replacing(path) as temporary:
+            temporary.write_text(header + "\n".join(lines) + "\n")
+    except OSError as error:
+        raise InputError(
+            f"--run_dir={run_dir} cannot be made or written: {error}."
+        ) from error
 
 
-def _refuse_other_flags(path: pathlib.Path, flags: dict) -> None:
-    earlier = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line.startswith("--"):
-            name, _, value = line[2:].partition("=")
-            earlier[name] = value
+def is_trained(run_dir: str | os.PathLike) -> bool:
+    """Whether the folder holds a checkpoint."""
+    return (pathlib.Path(run_dir) / "checkpoints" / "checkpoint").is_file()
+
+
+def _read_flags(path: pathlib.Path) -> dict[str, str]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    pairs = [line[2:].partition("=") for line in lines if line[:2] == "--"]
+    return {name: value for name, _, value in pairs}
+
+
+def _refuse_other_flags(
+    run_dir: pathlib.Path, earlier: dict[str, str], texts: dict[str, str]
+) -> None:
     changed = [
-        f"--{name}={earlier[name]} there, --{name}={_text(value)} now"
-        for name, value in flags.items()
-        if name not in _FREE and earlier.get(name, _text(value)) != _text(value)
+        f"--{name}={earlier[name]} there, --{name}={text} now"
+        for name, text in texts.items()
+        if name not in _FREE and earlier.get(name, text) != text
     ]
     if changed:
         raise InputError(
-            f"{path.parent} holds a run of another configuration: "
-            f"{'; '.join(changed)}. Give another --run_dir, or replay the "
-            f"old run with --flagfile={path}."
+            f"{run_dir} holds a run of another configuration: "
+            f"{'; '.join(changed)}. Give another --run_dir, or continue the "
+            f"old run with --flagfile={run_dir}/flags.txt."
         )
+
+
+def _path_text(value: str) -> str:
+    """Absolute, so that the flagfile works from any folder."""
+    if value in ("", "none", "imagenet"):
+        return value
+    return os.path.abspath(os.path.expanduser(value))
 
 
 def _text(value: object) -> str:
@@ -91,24 +117,46 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def write_environment(
-    run_dir: str | os.PathLike, data_digest: str, weights: str
+def record_environment(
+    run_dir: str | os.PathLike,
+    data_digest: str,
+    weights: str,
+    network_digest: str,
 ) -> None:
     """Writes `environment.json`: versions, commit, digests, machine.
+
+    That of a trained run is kept, and held against what is given now.
 
     Args:
         run_dir: the run's folder.
         data_digest: digest of the records.
-        weights: value of --weights; a file's content is digested.
+        weights: value of --weights.
+        network_digest: digest of the network's weights as it came.
+
+    Raises:
+        InputError: if the run was trained on other records or weights.
     """
+    path = pathlib.Path(run_dir) / "environment.json"
+    digests = {"data_digest": data_digest, "network_digest": network_digest}
+    if path.is_file() and is_trained(run_dir):
+        earlier = json.loads(path.read_text())
+        for name, digest in digests.items():
+            if earlier[name] != digest:
+                raise InputError(
+                    f"{run_dir} holds a run on other data or weights: "
+                    f"{name} {earlier[name][:12]} there, {digest[:12]} now. "
+                    "Give another --run_dir, or the records and weights that "
+                    f"{run_dir}/flags.txt names."
+                )
+        return
     environment = {
         "command": sys.argv,
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in _PACKAGES},
         "commit": _commit(),
-        "data_digest": data_digest,
-        "weights": weights,
-        "weights_sha256": _file_digest(weights),
+        **digests,
+        "weights": _path_text(weights),
+        "weights_sha256": _file_digest(_path_text(weights)),
         "machine": {
             "system": platform.platform(),
             "cpus": os.cpu_count(),
@@ -117,7 +165,7 @@ def write_environment(
             ],
         },
     }
-    with replacing(pathlib.Path(run_dir) / "environment.json") as temporary:
+    with replacing(path) as temporary:
         temporary.write_text(json.dumps(environment, indent=1))
 
 

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 import tensorflow as tf
 from absl import logging
 
+from tfrecords.files import full_disk_named
+
 _KILOBYTE = 1 if sys.platform == "darwin" else 1024  # unit of ru_maxrss
 
 
@@ -42,8 +44,9 @@ class RunLog:
         if step is not None:
             line["step"] = step
             self._write_scalars(event, step, values)
-        with open(self._path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        with full_disk_named(self._path):
+            with open(self._path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
 
     def _write_scalars(self, event: str, step: int, values: dict) -> None:
         with self._writer.as_default():

@@ -16,12 +16,13 @@ from export.feature_vector import save_feature_vector
 from scn_tf import batches
 from scn_tf import inputs
 from scn_tf import pictures
+from scn_tf.backbones.weights import require_weights
 from scn_tf.checkpoint import Checkpoints
 from scn_tf.config import Config
 from scn_tf.pair_model import cached_pair_model
 from scn_tf.pair_model import live_pair_model
 from scn_tf.run import Run
-from scn_tf.run_folder import write_environment
+from scn_tf.run_folder import record_environment
 from scn_tf.run_folder import write_flags
 from scn_tf.summary import summary_text
 from scn_tf.train import make_optimizer
@@ -32,6 +33,8 @@ from tfrecords.build import build
 from tfrecords.errors import InputError
 from tfrecords.files import replacing
 
+# A compiled step is compiled again for every new number of patches.
+_NODE_MULTIPLE = 32
 _CHECKED_IMAGES = 8  # pictures on which every consumer is compared
 
 
@@ -39,8 +42,10 @@ def start(config: Config) -> Run:
     """Opens the run folder, writes flags.txt, returns the run.
 
     Raises:
-        InputError: if the folder holds a run of another configuration.
+        InputError: if the folder holds a run of another configuration, or
+            the weights file is missing.
     """
+    require_weights(config.weights)
     write_flags(config.run_dir, config.values)
     logging.info("Run folder: %s", config.run_dir.resolve())
     return Run(config)
@@ -65,14 +70,16 @@ def build_records(run: Run) -> None:
             "built-in scenes: --flagfile=scn_tf/flagfiles/demo.flags."
         )
     link = config.run_dir / "records"
-    if not link.exists() and not link.is_symlink():
+    if link.is_symlink():
+        link.unlink()
+    if not link.exists():
         link.symlink_to(config.records_dir.resolve())
 
 
 def train(run: Run) -> None:
     """Records -> feature cache -> trained neck and head, checkpoints."""
     config = run.config
-    write_environment(config.run_dir, run.manifest.digest, config.weights)
+    _record_environment(run)
     _warn_of_random_weights(run)
     sampler = batches.PairSampler(
         run.graph(run.train_splits),
@@ -93,6 +100,7 @@ def train(run: Run) -> None:
         strategy=run.strategy,
         batches=lambda steps: _distribute(run, sampler, fill, steps),
         steps_per_epoch=sampler.steps_per_epoch,
+        batch_pairs=sampler.batch_pairs,
         check=check.measure,
     )
     checkpoints = _checkpoints(run, optimizer)
@@ -100,13 +108,16 @@ def train(run: Run) -> None:
 
 
 def _model_and_inputs(run: Run):
+    compiled = run.config.training.jit_compile
+    multiple = _NODE_MULTIPLE if compiled else 1
     if run.trains_on_cache:
         cache = run.cache(run.train_splits, "proposals")
         model = cached_pair_model(run.backbone.neck, run.head)
-        return model, inputs.cached_inputs(cache)
+        return model, inputs.cached_inputs(cache, multiple)
     model = live_pair_model(run.backbone, run.frozen_neck, run.head)
     graph = run.graph(run.train_splits)
-    return model, inputs.live_inputs(graph, run.backbone.image_size)
+    size = run.backbone.image_size
+    return model, inputs.live_inputs(graph, size, multiple)
 
 
 def _distribute(run: Run, sampler, fill, steps: range):
@@ -133,8 +144,18 @@ def _warn_of_random_weights(run: Run) -> None:
         )
 
 
+def _record_environment(run: Run) -> None:
+    record_environment(
+        run.config.run_dir,
+        run.manifest.digest,
+        run.config.weights,
+        run.network_digest,
+    )
+
+
 def _restore(run: Run) -> int:
     """Loads the newest checkpoint into neck and head; returns its epoch."""
+    _record_environment(run)
     epoch = _checkpoints(run).restore()
     if not epoch:
         raise InputError(

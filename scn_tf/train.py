@@ -148,6 +148,7 @@ class Training:
         strategy: where the model was made.
         batches: range of steps -> distributed batches.
         steps_per_epoch: batches of one epoch.
+        batch_pairs: pairs of a global batch.
         check: () -> numbers on held-out pairs, `loss` and `floor` at least.
     """
 
@@ -158,6 +159,7 @@ class Training:
     strategy: tf.distribute.Strategy
     batches: Callable[[range], tf.data.Dataset]
     steps_per_epoch: int
+    batch_pairs: int
     check: Callable[[], dict[str, float]]
 
 
@@ -202,7 +204,7 @@ def train(
                 epoch=epoch + 1,
                 loss=loss,
                 learning_rate=options.rate(epoch),
-                steps_per_second=per_epoch / seconds,
+                pairs_per_second=training.batch_pairs * per_epoch / seconds,
                 **{f"val_{name}": value for name, value in checked.items()},
             )
             progress.write(
@@ -252,6 +254,6 @@ def _stop_unless_finite(loss: float, step: int) -> None:
     if loss - loss != 0:  # true for NaN and for infinity
         raise InputError(
             f"The loss became {loss} at about step {step}. The checkpoints "
-            "of earlier epochs are kept. Try a lower --learning_rate, "
-            "--clip_norm, or --loss_reduction=mean."
+            "of earlier epochs are kept. Try, in another --run_dir, a lower "
+            "--learning_rate, --clip_norm, or --loss_reduction=mean."
         )

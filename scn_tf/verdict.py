@@ -5,6 +5,8 @@ linear classifiers on h1 of whole images and of object crops, and the
 held-out loss against its controls.
 """
 
+import dataclasses
+
 import numpy as np
 
 from scn_tf.evaluation.features import feature_vectors
@@ -60,7 +62,7 @@ def _protocol(run: Run) -> dict:
             "The network was trained on the val photographs too, without "
             "their labels."
         )
-    if run.held_out_splits != _VAL:
+    if set(run.held_out_splits) & set(run.train_splits):
         notes.append(
             "No pairs were held out: the losses are of training pairs."
         )
@@ -99,7 +101,10 @@ def _part(run: Run, kind: str) -> dict:
         cache = run.cache(splits, kind)
         patches = run.patches(splits, kind)
         targets[splits] = _targets(run.graph(splits), kind, len(classes))
-        before[splits] = np.asarray(cache.targets)
+        # Both from the same stored trunk features, so that a network that
+        # was not trained differs from itself by nothing.
+        original = dataclasses.replace(run.backbone, neck=run.frozen_neck)
+        before[splits] = feature_vectors(original, cache, patches)
         after[splits] = feature_vectors(run.backbone, cache, patches)
     results = [
         evaluate_linear_svm(

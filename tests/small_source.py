@@ -47,6 +47,7 @@ class SmallSource:
     labels: tuple = ("dog", "")
     pairs: tuple | None = None
     save: tuple = ()
+    size: tuple | None = None
 
     name = "small"
     classes = ("cat", "dog")
@@ -71,4 +72,5 @@ class SmallSource:
             labels=self.labels,
             difficult=np.arange(len(self.boxes)) % 2 == 1,
             pairs=None if self.pairs is None else np.array(self.pairs),
+            size=self.size,
         )

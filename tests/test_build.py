@@ -11,6 +11,7 @@ from tfrecords import build as build_module
 from tfrecords import shard_pool
 from tfrecords.build import build
 from tfrecords.errors import InputError
+from tfrecords.manifest import MAX_NOTED
 from tfrecords.manifest import read_manifest
 from tfrecords.pair_graph import read_pair_graph
 from tfrecords.schema import SCHEMA_VERSION
@@ -57,6 +58,7 @@ def test_the_manifest_says_what_the_records_hold(run, tmp_path):
     (skip,) = manifest.skipped
     assert skip == dict(image_id="1", split="train", reason="picture 1 is bad")
     assert manifest.notes == {"box clipped": 7}
+    assert manifest.noted == {"box clipped": tuple("0234567")}
     assert set(manifest.versions) == {"python", "numpy", "opencv", "tensorflow"}
     shards = [s for split in manifest.splits.values() for s in split.shards]
     assert [shard.images for shard in shards] == [1, 3, 1, 2]
@@ -67,6 +69,15 @@ def test_the_manifest_says_what_the_records_hold(run, tmp_path):
         assert shard.sha256 == hashlib.sha256(content).hexdigest()
         digests += shard.sha256
     assert manifest.digest == hashlib.sha256(digests.encode()).hexdigest()
+
+
+def test_at_most_a_hundred_images_of_a_note_are_named(run, monkeypatch):
+    monkeypatch.setattr(build_module, "MAX_NOTED", 4)
+    boxes = ((2, 3, 12, 23), (10, 4, 20, 99))
+    manifest = run(SmallSource(7, 5, boxes=boxes))
+    assert manifest.notes == {"box clipped": 12}
+    assert manifest.noted == {"box clipped": ("0", "1", "10", "11")}
+    assert MAX_NOTED == 100
 
 
 def test_the_records_are_read_as_a_pair_graph(run, tmp_path):

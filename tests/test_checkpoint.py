@@ -52,6 +52,15 @@ def test_an_empty_folder_is_epoch_zero(tmp_path):
     assert Checkpoints(tmp_path, *parts()).restore() == 0
 
 
+def test_without_the_newest_the_one_before_is_restored(tmp_path):
+    checkpoints = Checkpoints(tmp_path, *parts())
+    checkpoints.save(1)
+    checkpoints.save(2)
+    for path in tmp_path.glob("ckpt-2.*"):
+        path.unlink()
+    assert Checkpoints(tmp_path, *parts(seed=3)).restore() == 1
+
+
 def test_only_the_newest_are_kept(tmp_path):
     checkpoints = Checkpoints(tmp_path, *parts(), keep=2)
     for epoch in (1, 2, 3):

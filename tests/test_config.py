@@ -10,7 +10,9 @@ from scn_tf import config
 from scn_tf import main
 from tfrecords.errors import InputError
 
-FLAGFILES = sorted(pathlib.Path("scn_tf/flagfiles").glob("*.flags"))
+FLAGFILES = sorted(
+    pathlib.Path(config.__file__).with_name("flagfiles").glob("*.flags")
+)
 
 
 def parse(*arguments: str) -> config.Config:

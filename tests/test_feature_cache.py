@@ -39,7 +39,11 @@ def fill(folder, source, backbone=None, dtype="float32", **description):
     backbone = backbone or tiny_backbone()
     return cached_features(
         folder,
-        {"kind": "proposals", **description},
+        {
+            "kind": "proposals",
+            "weights": weights_digest([backbone.trunk, backbone.neck]),
+            **description,
+        },
         backbone,
         frozen_copy(backbone.neck),
         source.dataset(),

@@ -1,5 +1,6 @@
 import errno
 import os
+import subprocess
 
 import pytest
 import tensorflow as tf
@@ -82,3 +83,67 @@ def test_other_errors_pass_unchanged(tmp_path, error):
     with pytest.raises(type(error)) as raised, full_disk_named(tmp_path / "a"):
         raise error
     assert raised.value is error
+
+
+@pytest.fixture
+def dead_id():
+    """The id of a process that has ended."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+@pytest.mark.parametrize("make", ["touch", "mkdir"])
+def test_what_a_dead_process_left_is_removed(tmp_path, dead_id, make):
+    left = tmp_path / f".file.{dead_id}.tmp"
+    getattr(left, make)()
+    if make == "mkdir":
+        (left / "part").touch()
+    with replacing(tmp_path / "file") as temporary:
+        assert names(tmp_path) == []
+        temporary.touch()
+    assert names(tmp_path) == ["file"]
+
+
+def test_what_a_living_process_writes_is_kept(tmp_path):
+    begun = tmp_path / f".file.{os.getppid()}.tmp"
+    begun.touch()
+    with replacing(tmp_path / "file") as temporary:
+        temporary.touch()
+    assert names(tmp_path) == [begun.name, "file"]
+
+
+def test_a_process_of_another_user_is_alive(tmp_path, dead_id, monkeypatch):
+    def forbid(*arguments):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "kill", forbid)
+    begun = tmp_path / f".file.{dead_id}.tmp"
+    begun.touch()
+    with replacing(tmp_path / "file") as temporary:
+        temporary.touch()
+    assert begun.exists()
+
+
+def test_leftovers_of_other_names_are_kept(tmp_path, dead_id):
+    others = [
+        f".other.{dead_id}.tmp",
+        f".file.more.{dead_id}.tmp",
+        f".file.7.{dead_id}.tmp",
+        ".file.seven.tmp",
+        f"file.{dead_id}.tmp",
+    ]
+    for name in others:
+        (tmp_path / name).touch()
+    with replacing(tmp_path / "file") as temporary:
+        temporary.touch()
+    assert names(tmp_path) == sorted([*others, "file"])
+
+
+def test_a_process_id_used_again_finds_its_place_empty(tmp_path):
+    left = tmp_path / f".folder.{os.getpid()}.tmp"
+    left.mkdir()
+    (left / "old").touch()
+    with replacing(tmp_path / "folder") as temporary:
+        temporary.mkdir()
+    assert names(tmp_path) == ["folder"] and names(tmp_path / "folder") == []

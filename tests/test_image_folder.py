@@ -118,3 +118,40 @@ def test_a_name_that_is_no_text_is_refused_when_read(tmp_path):
     assert len(source.digest()) == 64
     with pytest.raises(InputError, match="not valid UTF-8"):
         source.read(source.keys()[0])
+
+
+def test_links_that_lead_outside_are_counted_and_named(tmp_path, caplog):
+    outside_dir = _fill(tmp_path / "outside", ["b.jpg"])
+    inside_dir = _fill(tmp_path / "inside", ["a.jpg", "day/b.jpg"])
+    (inside_dir / "day" / "file.jpg").symlink_to(outside_dir / "b.jpg")
+    (inside_dir / "folder").symlink_to(outside_dir)
+    (inside_dir / "notes.txt").symlink_to(outside_dir / "b.jpg")
+    (inside_dir / "again.jpg").symlink_to(inside_dir / "a.jpg")
+    ImageFolder(str(inside_dir))
+    (message,) = caplog.messages
+    assert message.startswith("2 links lead outside of ")
+    assert "left out: 'day/file.jpg', 'folder'. Copy" in message
+
+
+def test_at_most_ten_links_are_named(tmp_path, caplog):
+    inside_dir = _fill(tmp_path / "inside", ["a.jpg"])
+    for index in range(11):
+        (inside_dir / f"{index:02}.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    ImageFolder(str(inside_dir))
+    (message,) = caplog.messages
+    assert message.startswith("11 links")
+    assert "'09.jpg', ..." in message and "10.jpg" not in message
+
+
+def test_no_links_are_no_warning(tmp_path, caplog):
+    ImageFolder(str(_fill(tmp_path, ["a.jpg"])))
+    assert not caplog.messages
+
+
+def test_a_link_to_itself_is_refused_when_read(tmp_path):
+    _fill(tmp_path, ["a.jpg"])
+    (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
+    source = ImageFolder(str(tmp_path))
+    assert len(source.digest()) == 64
+    with pytest.raises(InputError, match="missing: .*loop.jpg"):
+        source.read(source.keys()[1])

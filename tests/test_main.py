@@ -81,10 +81,14 @@ def test_a_second_run_makes_nothing_again(demo_run, command, capsys):
     assert snapshot(demo_run) == before
 
 
-def test_flags_txt_replays_the_run(demo_run, command, tmp_path):
+def test_flags_txt_replays_the_run(demo_run, command, tmp_path, monkeypatch):
+    text = (demo_run / "flags.txt").read_text()
+    assert "--epochs=25\n" in text  # whatever was done since
+    assert "--stages" not in text
     flagfile = f"--flagfile={demo_run}/flags.txt"
+    monkeypatch.chdir(tmp_path)
     stages = ["--stages=records,train", "--epochs=1"]
-    assert command(flagfile, f"--run_dir={tmp_path}/replay", *stages) == 0
+    assert command(flagfile, "--run_dir=replay", *stages) == 0
     first, again = (
         json.loads((folder / "metrics.jsonl").read_text().splitlines()[line])
         for folder, line in ((demo_run, 1), (tmp_path / "replay", 1))
@@ -116,6 +120,29 @@ def test_no_photographs_at_all_says_what_to_give(command, tmp_path, capsys):
     error = capsys.readouterr().err
     assert "--data_dir" in error
     assert "demo.flags" in error
+
+
+def test_a_mistyped_flag_does_not_spoil_the_folder(command, tmp_path, capsys):
+    arguments = [DEMO, f"--run_dir={tmp_path}/run", "--limit_images=20"]
+    assert command(*arguments, "--weights=typo.h5") == 1
+    assert "typo.h5" in capsys.readouterr().err
+    assert command(*arguments, "--stages=records") == 0
+
+
+def test_training_goes_on_only_on_its_own_records(
+    demo_run, command, tmp_path, capsys
+):
+    arguments = [DEMO, "--limit_images=20", "--stages=records"]
+    assert command(*arguments, f"--run_dir={tmp_path}/other") == 0
+    code = command(
+        DEMO,
+        f"--run_dir={demo_run}",
+        "--source=auto",
+        f"--records_dir={tmp_path}/other/records",
+        "--stages=train",
+    )
+    assert code == 1
+    assert "another configuration" in capsys.readouterr().err
 
 
 def test_evaluating_before_training_is_refused(command, tmp_path, capsys):

@@ -196,3 +196,9 @@ def test_a_record_cut_off_since_is_refused(tmp_path):
         file.truncate(40)
     with pytest.raises(InputError, match="ends within the record of train-0"):
         load_patches(graph, np.array([0]), SIZE)
+
+
+@pytest.mark.parametrize("wanted", [[3, 2], [2, 2], [0, 5, 4, 9]])
+def test_indices_that_do_not_rise_strictly_are_refused(graph, wanted):
+    with pytest.raises(ValueError, match="must rise strictly.*np.unique"):
+        load_patches(graph, np.array(wanted), SIZE)

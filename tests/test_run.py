@@ -59,7 +59,7 @@ def test_parts_are_made_once(run):
 
 def test_source_vectors_are_the_necks(run):
     graph = run.graph(("val",))
-    nodes = np.array([0, 2, 5])
+    nodes = np.array([5, 0, 2, 0])  # any order, more than once
     patches = next(iter(run.patches(("val",), "proposals").rebatch(6)))
     maps = run.backbone.trunk(patches)
     expected = run.backbone.neck(maps, training=False).numpy()[nodes]
@@ -71,7 +71,7 @@ def test_live_source_vectors_are_the_necks_too(demo_run, tmp_path):
     run = open_run(demo_run, tmp_path / "run", "--train_from=input")
     assert not run.trains_on_cache
     graph = run.graph(("val",))
-    nodes = np.array([0, 2, 5])
+    nodes = np.array([5, 0, 2, 0])  # any order, more than once
     patches = next(iter(run.patches(("val",), "proposals").rebatch(6)))
     maps = run.backbone.trunk(patches)
     expected = run.backbone.neck(maps, training=False).numpy()[nodes]

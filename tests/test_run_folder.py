@@ -2,39 +2,73 @@
 
 import hashlib
 import json
+import pathlib
 
 import pytest
 
-from scn_tf.run_folder import write_environment
+from scn_tf.run_folder import record_environment
 from scn_tf.run_folder import write_flags
 from tfrecords.errors import InputError
 
-FLAGS = {"seed": 0, "epochs": 10, "stages": ["train"], "jit_compile": True}
+FLAGS = {
+    "seed": 0,
+    "epochs": 10,
+    "stages": ["train"],
+    "jit_compile": True,
+    "weights": "none",
+    "data_dir": "photographs",
+}
+
+
+def train(run_dir: pathlib.Path) -> None:
+    """Leaves what a trained run leaves."""
+    (run_dir / "checkpoints").mkdir(exist_ok=True)
+    (run_dir / "checkpoints" / "checkpoint").write_text("")
+
+
+def flags_of(run_dir: pathlib.Path) -> list[str]:
+    lines = (run_dir / "flags.txt").read_text().splitlines()
+    return [line for line in lines if not line.startswith("#")]
 
 
 def test_flags_are_written_as_a_flagfile(tmp_path):
     write_flags(tmp_path, FLAGS)
-    lines = (tmp_path / "flags.txt").read_text().splitlines()
-    assert [line for line in lines if not line.startswith("#")] == [
+    assert flags_of(tmp_path) == [
         "--seed=0",
         "--epochs=10",
-        "--stages=train",
         "--jit_compile=true",
+        "--weights=none",
+        f"--data_dir={pathlib.Path('photographs').absolute()}",
     ]
 
 
-def test_the_same_run_continues_in_its_folder(tmp_path):
+def test_the_stages_of_one_command_are_not_part_of_the_run(tmp_path):
     write_flags(tmp_path, FLAGS)
-    write_flags(tmp_path, FLAGS)
-    write_flags(tmp_path, FLAGS | {"epochs": 20, "stages": ["export"]})
-    assert "--epochs=20" in (tmp_path / "flags.txt").read_text()
+    train(tmp_path)
+    write_flags(tmp_path, FLAGS | {"stages": ["export"]})
+    assert not any("stages" in line for line in flags_of(tmp_path))
 
 
-def test_a_run_of_another_configuration_is_refused(tmp_path):
+def test_a_run_keeps_the_most_epochs_it_was_given(tmp_path):
     write_flags(tmp_path, FLAGS)
+    train(tmp_path)
+    write_flags(tmp_path, FLAGS | {"epochs": 20})
+    write_flags(tmp_path, FLAGS | {"epochs": 5})
+    assert "--epochs=20" in flags_of(tmp_path)
+
+
+def test_before_training_a_flag_may_be_corrected(tmp_path):
+    write_flags(tmp_path, FLAGS | {"seed": 7})
+    write_flags(tmp_path, FLAGS)
+    assert "--seed=0" in flags_of(tmp_path)
+
+
+def test_a_trained_run_of_another_configuration_is_refused(tmp_path):
+    write_flags(tmp_path, FLAGS)
+    train(tmp_path)
     with pytest.raises(InputError, match="--seed=0 there, --seed=1 now"):
         write_flags(tmp_path, FLAGS | {"seed": 1})
-    assert "--seed=0" in (tmp_path / "flags.txt").read_text()
+    assert "--seed=0" in flags_of(tmp_path)
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
@@ -46,16 +80,33 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 def test_environment_has_versions_and_digests(tmp_path):
     weights = tmp_path / "weights.h5"
     weights.write_bytes(b"weights")
-    write_environment(tmp_path, "data digest", str(weights))
+    record_environment(tmp_path, "data", str(weights), "network")
     environment = json.loads((tmp_path / "environment.json").read_text())
     expected = hashlib.sha256(b"weights").hexdigest()
     assert environment["weights_sha256"] == expected
-    assert environment["data_digest"] == "data digest"
+    assert environment["data_digest"] == "data"
+    assert environment["network_digest"] == "network"
     assert environment["packages"]["tensorflow"].startswith("2.")
     assert "commit" in environment
 
 
 def test_weights_that_are_no_file_have_no_digest(tmp_path):
-    write_environment(tmp_path, "", "none")
+    record_environment(tmp_path, "", "none", "")
     environment = json.loads((tmp_path / "environment.json").read_text())
     assert environment["weights_sha256"] is None
+
+
+@pytest.mark.parametrize("change", [("other", "network"), ("data", "other")])
+def test_a_run_trained_on_other_data_or_weights_is_refused(tmp_path, change):
+    record_environment(tmp_path, "data", "none", "network")
+    train(tmp_path)
+    with pytest.raises(InputError, match="other data or weights"):
+        record_environment(tmp_path, change[0], "none", change[1])
+
+
+def test_the_environment_of_the_training_is_kept(tmp_path):
+    record_environment(tmp_path, "data", "none", "network")
+    before = (tmp_path / "environment.json").read_text()
+    train(tmp_path)
+    record_environment(tmp_path, "data", "elsewhere", "network")
+    assert (tmp_path / "environment.json").read_text() == before

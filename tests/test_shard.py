@@ -1,9 +1,11 @@
+import dataclasses
 import errno
 import hashlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 from small_source import picture
 from small_source import small_options
 from small_source import SmallSource
@@ -38,7 +40,8 @@ def make(tmp_path):
 def test_a_record_holds_picture_objects_proposals_and_pairs(make):
     result, records = make(SmallSource(num_train=2, num_val=0))
     assert result.counts == dict(images=2, proposals=6, pairs=6, objects=4)
-    assert result.skipped == [] and result.notes == {}
+    assert result.skipped == []
+    assert result.notes == {} and result.noted == {}
     record = records[1]
     assert record["image_id"].numpy() == b"1"
     assert record["encoded"].numpy() == picture(1)
@@ -195,3 +198,51 @@ def test_a_full_disk_is_named_and_leaves_no_file(
     with pytest.raises(InputError, match="disk is full: .*a.tfrecord"):
         make(SmallSource())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_boxes_of_the_picture_as_it_is_stored_are_used(make):
+    result, records = make(SmallSource(2, 0, size=(24, 32)))
+    _, plain = make(SmallSource(2, 0))
+    assert result.counts["images"] == 2 and result.skipped == []
+    for record, other in zip(records, plain, strict=True):
+        np.testing.assert_array_equal(
+            record["object_boxes"], other["object_boxes"]
+        )
+
+
+def test_boxes_of_a_picture_before_its_exif_rotation_are_not_used(make):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn
+    source = SmallSource(2, 0, save=(("exif", exif),), size=(24, 32))
+    result, records = make(source)
+    assert records == [] and result.counts["images"] == 0
+    assert [skip["image_id"] for skip in result.skipped] == ["0", "1"]
+    for skip in result.skipped:
+        assert skip["reason"].startswith(
+            "its boxes refer to 32 x 24, the upright picture is 24 x 32 "
+        )
+        assert "Restore the picture that was annotated" in skip["reason"]
+    upright = dataclasses.replace(source, size=(32, 24))
+    assert make(upright)[0].counts["images"] == 2
+
+
+def test_boxes_of_a_picture_resized_since_are_not_used(make):
+    result, _ = make(SmallSource(1, 0, size=(48, 64)))
+    (skip,) = result.skipped
+    assert "refer to 64 x 48, the upright picture is 32 x 24" in skip["reason"]
+
+
+def test_every_note_names_its_images(make):
+    boxes = ((-5, 0, 10, 99), (-5, 0, 11, 99), (5, 5, 5, 9))
+    source = SmallSource(
+        3, 0, bad=(1,), boxes=boxes, labels=("",) * 3, save=(("format", "PNG"),)
+    )
+    options = ProposalOptions(uniform_crops=1)
+    result, _ = make(source, proposal_options=options)
+    assert result.notes == {
+        "box clipped": 4,
+        "box dropped: empty": 2,
+        "fewer than two proposals": 2,
+        "picture changed: PNG": 2,
+    }
+    assert result.noted == {note: ["0", "2"] for note in result.notes}

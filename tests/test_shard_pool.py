@@ -1,4 +1,5 @@
 import dataclasses
+import re
 
 import pytest
 from small_source import small_options
@@ -154,3 +155,15 @@ def test_progress_counts_pictures_and_says_what_was_there(tmp_path, capsys):
     said = capsys.readouterr()
     assert "3 of 4 shards are there" in said.out
     assert "2/2" in said.err and "image/s" in said.err
+
+
+def test_the_end_of_a_build_says_how_fast_it_was(tmp_path, caplog):
+    with caplog.at_level("INFO", "absl"):
+        run(tmp_path, SmallSource(bad=(2,)))
+        (tmp_path / "train-00000-of-00002.tfrecord").unlink()
+        run(tmp_path, SmallSource(bad=(2,)))
+        run(tmp_path, SmallSource(bad=(2,)))
+    whole, part = caplog.messages
+    said = r"{} images in \d+ s \([\d.]+ images/s\); {} shards, [\d,]+ bytes"
+    assert re.fullmatch(said.format(8, 4) + ", 1 images skipped", whole)
+    assert re.match(said.format(2, 1), part)

@@ -59,6 +59,7 @@ class Learner:
                 lambda _: batch_dataset(sampler, fill, steps, replicas)
             ),
             steps_per_epoch=sampler.steps_per_epoch,
+            batch_pairs=BATCH_PAIRS,
             check=lambda: {"loss": 1.0, "over_floor": 1.0, "permuted": 1.0},
         )
 

@@ -1,3 +1,5 @@
+import errno
+import os
 import pathlib
 import pickle
 import shutil
@@ -7,6 +9,7 @@ import pytest
 
 from tfrecords.errors import InputError
 from tfrecords.image_record import ImageKey
+from tfrecords.sources import voc
 from tfrecords.sources.voc import find_year_dirs
 from tfrecords.sources.voc import VOC_CLASSES
 from tfrecords.sources.voc import VocDevkit
@@ -226,3 +229,71 @@ def test_the_real_devkit_reads_to_its_last_annotation(scn_data):
     records = [source.read(key) for key in keys[::50]]
     assert all(len(record.boxes) for record in records)
     assert {label for r in records for label in r.labels} <= set(VOC_CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("tags", "size"),
+    [
+        ("<width>60</width><height>50</height>", (50, 60)),
+        ("<width>0</width><height>0</height>", None),
+        ("<width>60</width>", None),
+        ("<width>wide</width><height>50</height>", None),
+        ("", None),
+    ],
+)
+def test_the_size_is_what_the_xml_states_or_none(year_dir, tags, size):
+    (year_dir / "Annotations/a.xml").write_text(
+        _xml(f"<size>{tags}</size>{_DOG}")
+    )
+    assert _read(year_dir).size == size
+    assert _read(year_dir, "b").size is None
+
+
+def _refuse(function, refused_path):
+    """Returns `function`, but for one path, which it may not read."""
+
+    def refusing(path, *arguments, **options):
+        if pathlib.Path(path) == refused_path:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return function(path, *arguments, **options)
+
+    return refusing
+
+
+def test_an_unreadable_annotation_is_refused_by_name(year_dir, monkeypatch):
+    path = year_dir / "Annotations/a.xml"
+    parse = _refuse(voc.ElementTree.parse, path)
+    monkeypatch.setattr(voc.ElementTree, "parse", parse)
+    with pytest.raises(InputError, match="a.xml cannot be read .Permission"):
+        _read(year_dir)
+    assert _read(year_dir, "b").labels == ("dog", "car")
+
+
+@pytest.mark.parametrize("name", ["JPEGImages/a.jpg", "Annotations/a.xml"])
+def test_a_size_that_cannot_be_read_is_refused_by_name(
+    year_dir, monkeypatch, name
+):
+    source = VocDevkit(str(year_dir))
+    with monkeypatch.context() as patch:
+        patch.setattr(voc.os, "stat", _refuse(os.stat, year_dir / name))
+        with pytest.raises(InputError, match=f"{name} cannot be read"):
+            source.digest()
+        with pytest.raises(InputError, match=f"{name} cannot be read"):
+            source.read(ImageKey("train", "a"))
+
+
+def test_a_link_to_itself_is_a_missing_file(year_dir):
+    path = year_dir / "Annotations/a.xml"
+    path.unlink()
+    path.symlink_to(path)
+    assert len(VocDevkit(str(year_dir)).digest()) == 64
+    with pytest.raises(InputError, match="annotation is missing: .*a.xml"):
+        _read(year_dir)
+
+
+def test_an_unreadable_list_is_refused_by_name(year_dir, monkeypatch):
+    path = year_dir / "ImageSets/Main/val.txt"
+    read_text = _refuse(pathlib.Path.read_text, path)
+    monkeypatch.setattr(pathlib.Path, "read_text", read_text)
+    with pytest.raises(InputError, match="val.txt cannot be read"):
+        VocDevkit(str(year_dir))

@@ -6,6 +6,9 @@ A build that was interrupted goes on with the shards that are finished; one
 that is complete is not done again.
 """
 
+import tfrecords.quiet_start  # noqa: F401
+
+# isort: split
 import collections
 import hashlib
 import os
@@ -24,6 +27,7 @@ from absl import flags
 from tfrecords import options as build_options
 from tfrecords.errors import InputError
 from tfrecords.manifest import Manifest
+from tfrecords.manifest import MAX_NOTED
 from tfrecords.manifest import read_manifest
 from tfrecords.manifest import Shard
 from tfrecords.manifest import Split
@@ -169,9 +173,12 @@ def _manifest(
     counts = collections.defaultdict(collections.Counter)
     shards = collections.defaultdict(list)
     notes = collections.Counter()
+    noted = collections.defaultdict(list)
     for task, result in zip(tasks, results, strict=True):
         counts[task.split].update(result.counts)
         notes.update(result.notes)
+        for note, image_ids in result.noted.items():
+            noted[note] += image_ids
         shards[task.split].append(
             Shard(
                 task.path.name,
@@ -191,6 +198,10 @@ def _manifest(
         skipped=tuple(skip for result in results for skip in result.skipped),
         notes=dict(sorted(notes.items())),
         digest=hashlib.sha256(digests.encode()).hexdigest(),
+        noted={
+            note: tuple(sorted(image_ids)[:MAX_NOTED])
+            for note, image_ids in sorted(noted.items())
+        },
     )
 
 

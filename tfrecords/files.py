@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import pathlib
+import re
 import shutil
 from collections.abc import Iterator
 
@@ -16,7 +17,8 @@ from tfrecords.errors import InputError
 def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Yields a temporary path beside `path`; renames it when all went well.
 
-    The temporary file or folder is removed when the block raises. `path`
+    The temporary file or folder is removed when the block raises; what a
+    killed process left of an earlier try is removed at the start. `path`
     is never seen half-written. A folder at `path` is replaced whole.
 
     Raises:
@@ -25,6 +27,8 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    _remove_leftovers(path)
+    _remove(temporary)  # Of a dead process that had the same id.
     try:
         with full_disk_named(path):
             yield temporary
@@ -32,10 +36,7 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
                 shutil.rmtree(path)
             os.replace(temporary, path)
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
+        _remove(temporary)
 
 
 @contextlib.contextmanager
@@ -56,6 +57,36 @@ def full_disk_named(path: pathlib.Path) -> Iterator[None]:
             "are free there). What was finished before is kept. Make room "
             "or choose another folder, then give the same command again."
         ) from error
+
+
+def _remove_leftovers(path: pathlib.Path) -> None:
+    """Removes temporaries of `path` whose process is no longer alive."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d+)\.tmp")
+    for begun in list(path.parent.glob(".*.tmp")):
+        match = pattern.fullmatch(begun.name)
+        if match and not _is_alive(int(match[1])):
+            # Another user's cannot be removed, and is not in the way.
+            with contextlib.suppress(OSError):
+                _remove(begun)
+
+
+def _is_alive(process_id: int) -> bool:
+    if os.name != "posix":
+        return True  # There, signal 0 is not a question.
+    try:
+        os.kill(process_id, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True  # It is another user's.
+    return True
+
+
+def _remove(path: pathlib.Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _is_disk_full(error: Exception) -> bool:

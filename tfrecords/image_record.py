@@ -32,6 +32,8 @@ class ImageRecord:
         difficult: [G] bool, VOC's flag for objects left out of scores.
         pairs: [P, 2] int64 (source, target) indices into the proposals
             where the source fixes them, else None.
+        size: (height, width) of the picture that the boxes refer to, where
+            the source states it, else None.
     """
 
     key: ImageKey
@@ -40,3 +42,4 @@ class ImageRecord:
     labels: tuple[str, ...]
     difficult: np.ndarray
     pairs: np.ndarray | None = None
+    size: tuple[int, int] | None = None

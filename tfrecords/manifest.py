@@ -13,6 +13,8 @@ from tfrecords.errors import InputError
 from tfrecords.files import replacing
 from tfrecords.schema import SCHEMA_VERSION
 
+MAX_NOTED = 100  # image ids per note
+
 _NAME = "manifest.json"
 
 
@@ -52,6 +54,8 @@ class Manifest:
         notes: how often something was changed, dropped or missing.
         versions: of Python and of the libraries that made the records.
         digest: SHA-256 over the shards' digests: the digest of the data.
+        noted: of every note the ids of its images, sorted, at most
+            `MAX_NOTED` of them.
     """
 
     schema_version: int
@@ -64,6 +68,7 @@ class Manifest:
     notes: dict[str, int]
     versions: dict[str, str]
     digest: str
+    noted: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
 
 def write_manifest(manifest: Manifest, records_dir: str | os.PathLike) -> None:
@@ -119,5 +124,10 @@ def _from_json(values: dict) -> Manifest:
             "classes": tuple(values["classes"]),
             "skipped": tuple(values["skipped"]),
             "splits": splits,
+            # Manifests of earlier builds do not have it.
+            "noted": {
+                note: tuple(image_ids)
+                for note, image_ids in values.get("noted", {}).items()
+            },
         }
     )

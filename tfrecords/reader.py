@@ -84,7 +84,7 @@ def load_patches(
 
     Args:
         graph: of the records to read.
-        patches: [U] int64 indices of proposals, rising.
+        patches: [U] int64 indices of proposals, strictly rising.
         size: height and width of a patch in pixels.
 
     Returns:
@@ -92,8 +92,16 @@ def load_patches(
 
     Raises:
         InputError: if a record file has been cut off since it was opened.
+        ValueError: if `patches` does not rise strictly.
     """
     patches = np.asarray(patches, np.int64)
+    falls = np.flatnonzero(np.diff(patches) <= 0)
+    if len(falls):
+        raise ValueError(
+            "`patches` must rise strictly: each once, sorted. Received: "
+            f"{patches[falls[0]]} before {patches[falls[0] + 1]}. Pass "
+            "np.unique(patches) and take the rows you need."
+        )
     if not len(patches):
         return np.zeros([0, size, size, 3], np.float32)
     of_patch = graph.patch_image[patches]

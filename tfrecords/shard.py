@@ -63,6 +63,7 @@ class ShardResult:
         counts: numbers of images, proposals, pairs and objects.
         skipped: one dict `image_id`, `split`, `reason` per image left out.
         notes: how often something was changed, dropped or missing.
+        noted: of every note the ids of its images, in the shard's order.
     """
 
     sha256: str
@@ -70,6 +71,7 @@ class ShardResult:
     counts: dict[str, int]
     skipped: list[dict]
     notes: dict[str, int]
+    noted: dict[str, list[str]]
 
 
 def build_shard(
@@ -86,6 +88,7 @@ def build_shard(
     """
     counts = collections.Counter(images=0, proposals=0, pairs=0, objects=0)
     notes = collections.Counter()
+    noted = collections.defaultdict(list)
     skipped = []
     with replacing(task.path) as temporary:
         with tf.io.TFRecordWriter(str(temporary)) as writer:
@@ -93,11 +96,16 @@ def build_shard(
                 try:
                     image_record = task.source.read(key)
                     picture = load_image(image_record.image)
+                    _check_size(image_record, picture)
                 except InputError as error:
                     skipped.append({**vars(key), "reason": str(error)})
                 else:
-                    record = _stored(task, image_record, picture, notes)
+                    of_image = collections.Counter()
+                    record = _stored(task, image_record, picture, of_image)
                     writer.write(to_example(record))
+                    notes.update(of_image)
+                    for note in of_image:
+                        noted[note].append(key.image_id)
                     counts["images"] += 1
                     counts["proposals"] += len(record.proposal_boxes)
                     counts["pairs"] += len(record.pairs)
@@ -111,6 +119,7 @@ def build_shard(
         counts=dict(counts),
         skipped=skipped,
         notes=dict(notes),
+        noted=dict(noted),
     )
 
 
@@ -121,6 +130,23 @@ def file_digest(path: pathlib.Path) -> str:
         while block := file.read(_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _check_size(image_record: ImageRecord, picture: StoredImage) -> None:
+    """Refuses boxes of a picture that was turned or resized since.
+
+    Raises:
+        InputError: if the boxes refer to a picture of another size.
+    """
+    if image_record.size in (None, (picture.height, picture.width)):
+        return
+    height, width = image_record.size
+    raise InputError(
+        f"its boxes refer to {width} x {height}, the upright picture is "
+        f"{picture.width} x {picture.height} (width x height in pixels). "
+        "Restore the picture that was annotated, or correct the boxes and "
+        "the size stated with them."
+    )
 
 
 def _stored(

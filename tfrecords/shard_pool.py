@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 
 import cv2
+from absl import logging
 from tqdm import tqdm
 
 from tfrecords.errors import InputError
@@ -72,6 +73,20 @@ def build_shards(
         with replacing(notes_dir / f"{task.path.name}.json") as path:
             path.write_text(json.dumps(note), encoding="utf-8")
 
+    start = time.monotonic()
+    _build_missing(missing, keep, num_workers, progress)
+    if missing:
+        results = [done[task.path] for task in missing]
+        _report(missing, results, time.monotonic() - start)
+    return [done[task.path] for task in tasks]
+
+
+def _build_missing(
+    missing: Sequence[ShardTask],
+    keep: Callable[[ShardTask, ShardResult], None],
+    num_workers: int,
+    progress: bool,
+) -> None:
     with tqdm(
         total=sum(len(task.keys) for task in missing),
         desc="records",
@@ -87,7 +102,22 @@ def build_shards(
                 keep(task, build_shard(task, bar.update))
         else:
             _build_in_processes(missing, keep, num_workers, bar)
-    return [done[task.path] for task in tasks]
+
+
+def _report(
+    tasks: Sequence[ShardTask], results: Sequence[ShardResult], seconds: float
+) -> None:
+    num_images = sum(len(task.keys) for task in tasks)
+    logging.info(
+        "%d images in %.0f s (%.1f images/s); %d shards, %s bytes, %d images "
+        "skipped",
+        num_images,
+        seconds,
+        num_images / seconds,
+        len(tasks),
+        f"{sum(result.bytes for result in results):,}",
+        sum(len(result.skipped) for result in results),
+    )
 
 
 def _finished(

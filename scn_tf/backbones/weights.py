@@ -31,12 +31,8 @@ def load_weights(network: keras.Model, weights_path: str) -> None:
     Raises:
         InputError: no such file, not HDF5, cut short, or of another network.
     """
-    path = pathlib.Path(weights_path).expanduser().absolute()
-    if not path.is_file():
-        raise InputError(
-            f"There is no weights file {path}. --weights takes the path of an "
-            "HDF5 file, 'imagenet' (download) or 'none' (random)."
-        )
+    require_weights(weights_path)
+    path = _absolute(weights_path)
     layers = [layer for layer in network.layers if layer.weights]
     try:
         with h5py.File(path) as file:
@@ -53,6 +49,29 @@ def load_weights(network: keras.Model, weights_path: str) -> None:
             "may have been cut short: fetch or save it again as "
             "'.weights.h5'."
         ) from error
+
+
+def require_weights(weights: str) -> None:
+    """Finds out early whether `--weights` names something.
+
+    Args:
+        weights: "imagenet", "none" or a file.
+
+    Raises:
+        InputError: if it is a file that is not there.
+    """
+    if weights in ("imagenet", "none"):
+        return
+    if not _absolute(weights).is_file():
+        raise InputError(
+            f"There is no weights file {_absolute(weights)}. --weights takes "
+            "the path of an HDF5 file, 'imagenet' (download) or 'none' "
+            "(random)."
+        )
+
+
+def _absolute(weights: str) -> pathlib.Path:
+    return pathlib.Path(weights).expanduser().absolute()
 
 
 _Arrays = dict[str, list[h5py.Dataset]]

@@ -1,8 +1,8 @@
 """What the network knows of context: held-out loss against two controls.
 
 In: h1 of source patches, true features of target patches, offsets. Out: the
-loss of Eq. 2, the floor that no offset-blind constant can pass, and the loss
-with the offsets permuted among the pairs.
+loss of Eq. 2, the floor that no constant prediction can pass (the mean of
+these very targets), and the loss with the offsets permuted among the pairs.
 """
 
 from collections.abc import Callable
@@ -45,7 +45,6 @@ class ContextCheck:
         head: (h1 [P, D], offset [P, 8]) -> h3 [P, D].
         source_vectors: nodes [S] -> h1 [S, D] of the network as it is then.
         targets: [N, D], g of all patches of the graph.
-        mean_target: [D], mean of g over the targets of the training pairs.
         unit: unit of the offsets, see `scn_tf.batches.pair_offsets`.
         seed: of the permutation.
         reduction: of the loss, see `scn_tf.losses.pair_losses`.
@@ -58,7 +57,6 @@ class ContextCheck:
         head: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
         source_vectors: Callable[[np.ndarray], np.ndarray],
         targets: np.ndarray,
-        mean_target: np.ndarray,
         *,
         unit: str = "image",
         seed: int = 0,
@@ -70,7 +68,9 @@ class ContextCheck:
         self._targets = targets
         self._order = np.random.default_rng(seed).permutation(len(pairs))
         self._reduction = reduction
-        self.floor = self._loss(lambda chosen: mean_target[None])
+        target_rows = self._batch["target_nodes"][self._batch["target"]]
+        mean = _mean_row(targets, target_rows)
+        self.floor = self._loss(lambda chosen: mean[None])
 
     def measure(self) -> dict[str, float]:
         """Loss, floor, loss with permuted offsets, and their ratios."""
@@ -114,13 +114,8 @@ class ContextCheck:
         return total / len(rows)
 
 
-def mean_pair_target(graph: PairGraph, targets: np.ndarray) -> np.ndarray:
-    """[D] mean of g over the targets of all pairs, for the floor.
-
-    Args:
-        graph: of the training split.
-        targets: [N, D], g of its patches.
-    """
-    counts = np.bincount(graph.pairs[:, 1], minlength=len(targets))
-    weights = counts / max(counts.sum(), 1)
-    return (weights.astype(np.float32) @ targets).astype(np.float32)
+def _mean_row(rows: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """[D] mean of `rows[indices]`, each different row read once."""
+    counts = np.bincount(indices, minlength=len(rows))
+    weights = (counts / counts.sum()).astype(np.float32)
+    return weights @ rows

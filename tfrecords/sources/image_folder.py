@@ -5,20 +5,23 @@ import os
 import pathlib
 
 import numpy as np
+from absl import logging
 
 from tfrecords.errors import InputError
 from tfrecords.image_record import ImageKey
 from tfrecords.image_record import ImageRecord
 
 _SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+_NAMED_LINKS = 10  # in a warning
 
 
 class ImageFolder:
     """All pictures in a folder and the folders in it, by relative path.
 
     Hidden files and folders are left out, and so are links that lead
-    outside of the folder. A picture's split depends on its relative path
-    alone: adding pictures moves no other one between the splits.
+    outside of the folder; a warning names those. A picture's split depends
+    on its relative path alone: adding pictures moves no other one between
+    the splits.
     """
 
     name = "image_folder"
@@ -41,9 +44,20 @@ class ImageFolder:
                 f"The picture folder {data_dir} does not exist. Correct "
                 "--data_dir."
             )
+        paths, links = _picture_paths(self._data_dir)
+        if links:
+            more = ", ..." if len(links) > _NAMED_LINKS else ""
+            logging.warning(
+                "%d links lead outside of %s and are left out: %s%s. Copy "
+                "what they lead to into the folder if it is wanted.",
+                len(links),
+                data_dir,
+                ", ".join(map(repr, links[:_NAMED_LINKS])),
+                more,
+            )
         self._keys = [
             ImageKey("val" if _place(path) < val_share else "train", path)
-            for path in _picture_paths(self._data_dir)
+            for path in paths
         ]
         if not self._keys:
             raise InputError(
@@ -93,22 +107,36 @@ class ImageFolder:
         )
 
 
-def _picture_paths(data_dir: pathlib.Path) -> list[str]:
-    """Returns the relative paths, with "/" on every system, sorted."""
-    resolved_dir = data_dir.resolve()
-    found = []
+def _picture_paths(data_dir: pathlib.Path) -> tuple[list[str], list[str]]:
+    """Returns relative paths, with "/" on every system, sorted.
+
+    Returns:
+        The pictures, and the links that lead outside.
+    """
+    found, links = [], []
     for folder, subfolders, files in os.walk(data_dir):
         subfolders[:] = [name for name in subfolders if name[0] != "."]
         for name in files:
             path = pathlib.Path(folder, name)
-            if name[0] == "." or path.suffix.lower() not in _SUFFIXES:
-                continue
-            if path.is_symlink() and not path.resolve().is_relative_to(
-                resolved_dir
-            ):
-                continue
-            found.append(path.relative_to(data_dir).as_posix())
-    return sorted(found)
+            if name[0] != "." and path.suffix.lower() in _SUFFIXES:
+                outside = _leads_outside(path, data_dir)
+                (links if outside else found).append(path)
+        for name in subfolders:
+            path = pathlib.Path(folder, name)
+            if _leads_outside(path, data_dir):
+                links.append(path)
+    return _relative(found, data_dir), _relative(links, data_dir)
+
+
+def _relative(paths: list[pathlib.Path], data_dir: pathlib.Path) -> list[str]:
+    return sorted(path.relative_to(data_dir).as_posix() for path in paths)
+
+
+def _leads_outside(path: pathlib.Path, data_dir: pathlib.Path) -> bool:
+    if not path.is_symlink():
+        return False
+    end = pathlib.Path(os.path.realpath(path))
+    return not end.is_relative_to(os.path.realpath(data_dir))
 
 
 def _place(path: str) -> float:

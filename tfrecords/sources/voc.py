@@ -6,6 +6,7 @@ The photographs are `JPEGImages/<id>.jpg`, the ids stand in
 and VOC2007 (section 4).
 """
 
+import errno
 import hashlib
 import math
 import os
@@ -23,30 +24,14 @@ from tfrecords.errors import InputError
 from tfrecords.image_record import ImageKey
 from tfrecords.image_record import ImageRecord
 
-VOC_CLASSES = (
-    "aeroplane",
-    "bicycle",
-    "bird",
-    "boat",
-    "bottle",
-    "bus",
-    "car",
-    "cat",
-    "chair",
-    "cow",
-    "diningtable",
-    "dog",
-    "horse",
-    "motorbike",
-    "person",
-    "pottedplant",
-    "sheep",
-    "sofa",
-    "train",
-    "tvmonitor",
+VOC_CLASSES = tuple(
+    "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable "
+    "dog horse motorbike person pottedplant sheep sofa train tvmonitor".split()
 )
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _SPLITS = ("train", "val", "test")
+# What `os.stat` says of a path that leads nowhere.
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 def find_year_dirs(data_dir: pathlib.Path) -> list[pathlib.Path]:
@@ -88,7 +73,11 @@ class VocDevkit:
         self._keys = _listed_keys(self._year_dir / "ImageSets" / "Main")
 
     def digest(self) -> str:
-        """Returns a SHA-256 of splits, ids and the sizes of their files."""
+        """Returns a SHA-256 of splits, ids and the sizes of their files.
+
+        Raises:
+            InputError: if a file's size cannot be read though it is there.
+        """
         digest = hashlib.sha256(self.name.encode())
         for key in self._keys:
             sizes = [
@@ -109,12 +98,12 @@ class VocDevkit:
         """Returns one photograph's path and objects, parts left out.
 
         Raises:
-            InputError: if picture or annotation are missing, the XML does
-                not parse, names another picture or an unknown class, or a
-                number in it is missing or garbled.
+            InputError: if picture or annotation are missing or unreadable,
+                the XML does not parse, names another picture or an unknown
+                class, or a number in it is missing or garbled.
         """
         picture_path = self._picture_path(key)
-        if not picture_path.is_file():
+        if _size(picture_path) < 0:
             raise InputError(f"The picture is missing: {picture_path}.")
         path = self._annotation_path(key)
         root = _parsed(path)
@@ -129,6 +118,7 @@ class VocDevkit:
             difficult=np.array(
                 [_is_difficult(element, path) for element in objects], bool
             ),
+            size=_stated_size(root),
         )
 
     def _picture_path(self, key: ImageKey) -> pathlib.Path:
@@ -199,6 +189,8 @@ def _ids(path: pathlib.Path) -> list[str]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not a text file: {error}.") from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
     ids = [line.split()[0] for line in lines if line.strip()]
     if not ids:
         raise InputError(f"The image list {path} is empty.")
@@ -212,17 +204,29 @@ def _ids(path: pathlib.Path) -> list[str]:
 
 
 def _size(path: pathlib.Path) -> int:
+    """Returns the size in bytes of a file, or -1 where there is none."""
     try:
         return os.stat(path).st_size
-    except FileNotFoundError:
-        return -1
+    except OSError as error:
+        if error.errno in _NOT_THERE:
+            return -1
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: pathlib.Path, error: OSError) -> InputError:
+    return InputError(
+        f"{path} cannot be read ({error.strerror}). Make it readable, or "
+        "take it out of the image lists."
+    )
 
 
 def _parsed(path: pathlib.Path) -> Element:
-    if not path.is_file():
+    if _size(path) < 0:
         raise InputError(f"The annotation is missing: {path}.")
     try:
         return ElementTree.parse(path).getroot()
+    except OSError as error:
+        raise _unreadable(path, error) from error
     except (ParseError, ValueError, LookupError) as error:
         kind = (
             "has entities or a document type, which is refused"
@@ -245,6 +249,16 @@ def _check_filename(
         f"{name!r}, the picture is {picture_path.name!r}. Correct the one "
         "or the other."
     )
+
+
+def _stated_size(root: Element) -> tuple[int, int] | None:
+    """Returns <size> as (height, width); None where it says nothing."""
+    try:
+        height = int(root.findtext("size/height") or 0)
+        width = int(root.findtext("size/width") or 0)
+    except ValueError:
+        return None
+    return (height, width) if height > 0 and width > 0 else None
 
 
 def _label(element: Element, path: pathlib.Path) -> str:

@@ -1,0 +1,35 @@
+"""Imports TensorFlow without the lines it greets with.
+
+Imported first, for its effect, by the command lines and so by their worker
+processes. TensorFlow 2.21 writes a dozen lines straight to the process's
+standard error on import and on the first look for GPUs; no setting silences
+them all. They are kept back and shown only if the import fails.
+"""
+
+import os
+import sys
+import tempfile
+
+
+def import_quietly() -> None:
+    """Imports TensorFlow and looks for GPUs; shows its lines on failure."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    kept_stderr = os.dup(2)
+    with tempfile.TemporaryFile() as lines:
+        os.dup2(lines.fileno(), 2)
+        failed = True
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices("GPU")
+            failed = False
+        finally:
+            os.dup2(kept_stderr, 2)
+            os.close(kept_stderr)
+            if failed:
+                lines.seek(0)
+                sys.stderr.write(lines.read().decode(errors="replace"))
+
+
+import_quietly()
