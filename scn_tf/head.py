@@ -86,7 +86,9 @@ class SpatialContextHead(keras.layers.Layer):
         self.location.build(offset_shape)
         self.decode.build((*source_shape[:-1], self.num_hidden))
 
-    def call(self, source, offset):
+    def call(
+        self, source: keras.KerasTensor, offset: keras.KerasTensor
+    ) -> keras.KerasTensor:
         """Predicts the target patches' features (Eq. 1)."""
         offset = offset * (self.offset_gain / self.offset_spread)
         hidden = ops.sigmoid(self.content(source) + self.location(offset))

@@ -4,10 +4,15 @@ In: predictions and targets of pairs. Out: one number per pair; who averages
 over the pairs knows how many the whole batch has.
 """
 
+import keras
 from keras import ops
 
 
-def pair_losses(prediction, target, reduction: str = "sum"):
+def pair_losses(
+    prediction: keras.KerasTensor,
+    target: keras.KerasTensor,
+    reduction: str = "sum",
+) -> keras.KerasTensor:
     """Squared error of each pair over the feature dimensions (Eq. 2).
 
     Args:

@@ -12,7 +12,9 @@ from scn_tf.geometry import NUM_OFFSETS
 from scn_tf.head import SpatialContextHead
 
 
-def cached_pair_model(neck: keras.Model, head: SpatialContextHead):
+def cached_pair_model(
+    neck: keras.Model, head: SpatialContextHead
+) -> keras.Model:
     """The model that starts at the cut, for a frozen trunk.
 
     A patch stands once in `features` however many pairs it belongs to. The
@@ -45,7 +47,7 @@ def cached_pair_model(neck: keras.Model, head: SpatialContextHead):
 
 def live_pair_model(
     backbone: Backbone, frozen_neck: keras.Model, head: SpatialContextHead
-):
+) -> keras.Model:
     """The whole model, from pixels, for any cut.
 
     Args:

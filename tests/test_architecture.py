@@ -91,6 +91,17 @@ def test_functions_are_short(path):
             assert length <= 60, f"{node.name}: {length} lines"
 
 
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_public_signatures_are_annotated(path):
+    tree = ast.parse(path.read_text())
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    for scope in (tree, *classes):
+        for node in scope.body:
+            public = isinstance(node, ast.FunctionDef)
+            if public and not node.name.startswith("_"):
+                assert node.returns is not None, node.name
+
+
 def test_main_is_short():
     lines = (ROOT / "scn_tf" / "main.py").read_text().splitlines()
     assert len(lines) <= 120

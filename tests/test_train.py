@@ -10,13 +10,16 @@ from tiny import tiny_backbone
 from tiny import tiny_graph
 from tiny import tiny_head
 
+from scn_tf import inputs
 from scn_tf.backbones import frozen_copy
 from scn_tf.batches import batch_dataset
 from scn_tf.batches import PairSampler
 from scn_tf.checkpoint import Checkpoints
 from scn_tf.feature_cache import FeatureCache
 from scn_tf.inputs import cached_inputs
+from scn_tf.inputs import live_inputs
 from scn_tf.pair_model import cached_pair_model
+from scn_tf.pair_model import live_pair_model
 from scn_tf.run_log import RunLog
 from scn_tf.train import make_gradients
 from scn_tf.train import make_optimizer
@@ -27,13 +30,22 @@ from tfrecords.errors import InputError
 
 GRAPH = tiny_graph(num_images=5)  # 30 pairs
 BATCH_PAIRS = 7  # uneven on two replicas: 4 and 3
+IMAGES = np.random.default_rng(0).uniform(size=(20, 8, 8, 3))
+IMAGES = IMAGES.astype(np.float32)
 OPTIONS = TrainOptions(epochs=2, learning_rate=0.01)
 
 
 class Learner:
     """A tiny network and what trains it."""
 
-    def __init__(self, run_dir, devices=("CPU:0",), options=OPTIONS):
+    def __init__(
+        self,
+        run_dir,
+        devices=("CPU:0",),
+        options=OPTIONS,
+        live=False,
+        batch_pairs=BATCH_PAIRS,
+    ):
         self.run_dir, self.options = run_dir, options
         run_dir.mkdir(exist_ok=True)
         strategy = tf.distribute.MirroredStrategy(list(devices))
@@ -42,12 +54,14 @@ class Learner:
             self.top = frozen_copy(self.backbone.neck)
             self.head = tiny_head()
             self.optimizer = make_optimizer(options)
-            model = cached_pair_model(self.backbone.neck, self.head)
-        images = np.random.default_rng(0).uniform(size=(20, 8, 8, 3))
-        maps = self.backbone.trunk(images.astype(np.float32))
+            if live:
+                model = live_pair_model(self.backbone, self.top, self.head)
+            else:
+                model = cached_pair_model(self.backbone.neck, self.head)
+        maps = self.backbone.trunk(IMAGES)
         self.cache = FeatureCache(maps.numpy(), self.top(maps).numpy())
-        sampler = PairSampler(GRAPH, BATCH_PAIRS)
-        fill = cached_inputs(self.cache)
+        sampler = PairSampler(GRAPH, batch_pairs)
+        fill = live_inputs(GRAPH, 8) if live else cached_inputs(self.cache)
         replicas = strategy.num_replicas_in_sync
         self.training = Training(
             model=model,
@@ -59,7 +73,7 @@ class Learner:
                 lambda _: batch_dataset(sampler, fill, steps, replicas)
             ),
             steps_per_epoch=sampler.steps_per_epoch,
-            batch_pairs=BATCH_PAIRS,
+            batch_pairs=batch_pairs,
             check=lambda: {"loss": 1.0, "over_floor": 1.0, "permuted": 1.0},
         )
 
@@ -92,9 +106,23 @@ def test_training_lowers_the_loss(tmp_path):
     assert epochs[-1]["loss"] < 0.7 * epochs[0]["loss"]
 
 
-def test_two_replicas_learn_what_one_learns(tmp_path):
-    one = Learner(tmp_path / "one").fit()
-    two = Learner(tmp_path / "two", ("CPU:0", "CPU:1")).fit()
+@pytest.fixture(autouse=True)
+def patches_in_memory(monkeypatch):
+    """Live training without records on disk."""
+    monkeypatch.setattr(
+        inputs, "load_patches", lambda graph, nodes, size: IMAGES[nodes]
+    )
+
+
+@pytest.mark.parametrize(
+    ("live", "batch_pairs"),
+    [(False, BATCH_PAIRS), (True, BATCH_PAIRS), (False, 1)],
+    ids=["cached", "live", "one pair: a replica without any"],
+)
+def test_two_replicas_learn_what_one_learns(tmp_path, live, batch_pairs):
+    kind = {"live": live, "batch_pairs": batch_pairs}
+    one = Learner(tmp_path / "one", **kind).fit()
+    two = Learner(tmp_path / "two", ("CPU:0", "CPU:1"), **kind).fit()
     assert_equal_weights(one, two, atol=1e-6)
     losses = [
         [line["loss"] for line in RunLog(tmp_path / name).history("epoch")]
@@ -114,8 +142,9 @@ def test_clipping_is_of_the_global_gradient_on_any_number_of_replicas(
     assert np.abs(one[0] - free[0]).max() > 1e-3
 
 
-def test_top_stream_and_trunk_and_statistics_do_not_move(tmp_path):
-    learner = Learner(tmp_path)
+@pytest.mark.parametrize("live", [False, True], ids=["cached", "live"])
+def test_top_stream_and_trunk_and_statistics_do_not_move(tmp_path, live):
+    learner = Learner(tmp_path, live=live)
     parts = (learner.backbone.trunk, learner.top)
     statistics = learner.backbone.neck.non_trainable_variables
     before = [w.numpy() for part in parts for w in part.weights]
