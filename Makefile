@@ -19,12 +19,12 @@ lint: $(VENV)/development
 	$(BIN)/ruff format --check .
 
 $(VENV)/runtime: requirements.txt
-	$(PYTHON) -c 'import sys; \
+	@$(PYTHON) -c 'import sys; \
 	sys.exit(None if (3, 10) <= sys.version_info < (3, 13) else \
 	"Python 3.10 to 3.12 is needed, this is " + sys.version.split()[0] + \
 	". Name another: make PYTHON=python3.11 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	# The pip that comes with Python 3.10 needs many minutes to resolve.
+	@# The pip that comes with Python 3.10 needs many minutes to resolve.
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install -r requirements.txt
 	touch $@
