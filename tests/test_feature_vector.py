@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
+from tiny import mirrored
 
 from export.feature_vector import save_feature_vector
 
@@ -251,7 +252,7 @@ def test_fine_tuning_in_hub_on_two_replicas_moves_trunk_and_neck(
 
     trunk, neck = parts
     module_dir = str(saved(tmp_path, *parts, weight_decay=0.02))
-    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    with mirrored("CPU:0", "CPU:1").scope():
         layer = hub.KerasLayer(module_dir, trainable=True)
         model = tf_keras.Sequential([layer, tf_keras.layers.Dense(1)])
         model.compile(tf_keras.optimizers.SGD(0.1), "mse")

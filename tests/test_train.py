@@ -5,7 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from tiny import mirrored
 from tiny import tiny_backbone
 from tiny import tiny_graph
 from tiny import tiny_head
@@ -48,7 +48,7 @@ class Learner:
     ):
         self.run_dir, self.options = run_dir, options
         run_dir.mkdir(exist_ok=True)
-        strategy = tf.distribute.MirroredStrategy(list(devices))
+        strategy = mirrored(*devices)
         with strategy.scope():
             self.backbone = tiny_backbone()
             self.top = frozen_copy(self.backbone.neck)

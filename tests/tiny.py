@@ -1,7 +1,10 @@
 """A network and a pair graph small enough to train in a test."""
 
+import functools
+
 import keras
 import numpy as np
+import tensorflow as tf
 
 from scn_tf.backbones.backbone import Backbone
 from scn_tf.head import SpatialContextHead
@@ -9,6 +12,16 @@ from tfrecords.pair_graph import PairGraph
 
 SIZE = 8  # side of a patch in pixels
 FEATURES = 5  # length of h1
+
+
+@functools.cache
+def mirrored(*devices: str) -> tf.distribute.MirroredStrategy:
+    """One strategy per process and devices.
+
+    Two strategies on the same devices number their collective operations
+    alike, and TensorFlow then takes those of the second for the first's.
+    """
+    return tf.distribute.MirroredStrategy(list(devices))
 
 
 def tiny_backbone(seed: int = 0) -> Backbone:
