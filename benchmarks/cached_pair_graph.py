@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 from absl import app
 from absl import flags
+from absl import logging
 
 from scn_tf.backbones import build_backbone
 from scn_tf.backbones import frozen_copy
@@ -45,6 +46,8 @@ _BOXES_PER_IMAGE = 8
 
 def main(_: list[str]) -> None:
     """Measures both sides and prints the table."""
+    logging.set_verbosity(logging.WARNING)
+    tf.get_logger().setLevel("ERROR")
     backbone = build_backbone("vgg19")
     naive = _naive_rate(backbone)
     print(f"{'side':<34}{'pairs/s':>9}{'ratio':>8}")

@@ -215,8 +215,8 @@ def _define_training() -> None:
     flags.DEFINE_bool(
         "jit_compile",
         default.jit_compile,
-        "Compile the step with XLA; doubles the speed of VGG's fc layers on "
-        "a CPU.",
+        "Compile each replica's forward and backward pass with XLA; measure "
+        "before use, it does not pay on every machine.",
     )
 
 

@@ -195,7 +195,8 @@ def test_weight_decay_is_added_to_the_gradient_before_momentum(tmp_path):
     )
     learner = Learner(tmp_path, options=options)
     variables = learner.training.head + learner.training.neck
-    gradients_of = make_gradients(learner.training.model, options)
+    bare = TrainOptions(weight_decay=0.0)
+    gradients_of = make_gradients(learner.training.model, bare)
     dataset = batch_dataset(
         PairSampler(GRAPH, BATCH_PAIRS),
         cached_inputs(learner.cache),
