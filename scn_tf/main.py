@@ -21,7 +21,8 @@ from scn_tf import config
 from scn_tf import stages
 from tfrecords.errors import InputError
 
-_HOME = pathlib.Path(__file__).parent.parts
+_ROOT = pathlib.Path(__file__).parents[1]
+_ROOMS = tuple(_ROOT / name for name in ("scn_tf", "tfrecords", "export"))
 _GROUPS = config.define_flags()
 _STAGES = {
     "records": stages.build_records,
@@ -68,7 +69,10 @@ def _quiet_libraries() -> None:
     handler.addFilter(
         lambda record: (
             record.levelno > stdlib_logging.INFO
-            or pathlib.Path(record.pathname).parts[: len(_HOME)] == _HOME
+            or any(
+                pathlib.Path(record.pathname).is_relative_to(room)
+                for room in _ROOMS
+            )
         )
     )
     stdlib_logging.getLogger("tensorflow").setLevel(stdlib_logging.ERROR)
