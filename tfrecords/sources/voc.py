@@ -19,7 +19,7 @@ import numpy as np
 from defusedxml import DefusedXmlException
 from defusedxml import ElementTree
 
-from tfrecords import boxes
+from tfrecords import box_formats
 from tfrecords.errors import InputError
 from tfrecords.image_record import ImageKey
 from tfrecords.image_record import ImageRecord
@@ -113,7 +113,7 @@ class VocDevkit:
         return ImageRecord(
             key=key,
             image=picture_path,
-            boxes=boxes.from_voc(np.array(corners, np.float32)),
+            boxes=box_formats.from_voc(np.array(corners, np.float32)),
             labels=tuple(_label(element, path) for element in objects),
             difficult=np.array(
                 [_is_difficult(element, path) for element in objects], bool
