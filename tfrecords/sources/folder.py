@@ -6,11 +6,9 @@ absolute path, nor "..", nor a link may lead outside of the folder.
 """
 
 import errno
-import hashlib
 import os
 import pathlib
 import stat
-from collections.abc import Iterable
 from collections.abc import Iterator
 
 from absl import logging
@@ -79,6 +77,17 @@ def list_pictures(data_dir: pathlib.Path, below: str = "") -> list[str]:
     return sorted(set(map(_written_out, found)))
 
 
+def tidy_name(name: str) -> str:
+    """Returns one spelling of a relative path that a file states.
+
+    Windows writes "\\" for "/"; "./a//b.jpg" is "a/b.jpg".
+    """
+    name = name.strip().replace("\\", "/")
+    if "./" not in name and "//" not in name:
+        return name  # Most are, and there are millions.
+    return pathlib.PurePosixPath(name).as_posix()
+
+
 def path_inside(data_dir: pathlib.Path, name: str) -> pathlib.Path:
     """Returns the path of `name`, which need not be there.
 
@@ -140,14 +149,6 @@ def file_size(path: pathlib.Path) -> int:
             f"{path} cannot be read ({error.strerror}). Make it readable, "
             "or take it away."
         ) from error
-
-
-def content_digest(name: str, lines: Iterable[str]) -> str:
-    """Returns the SHA-256 (hex) of a source's name and some lines."""
-    digest = hashlib.sha256(name.encode())
-    for line in lines:
-        digest.update(f"\n{line}".encode(errors="surrogatepass"))
-    return digest.hexdigest()
 
 
 def _entries(folder: pathlib.Path) -> Iterator[os.DirEntry]:

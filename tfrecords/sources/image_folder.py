@@ -9,6 +9,7 @@ from tfrecords.errors import InputError
 from tfrecords.image_record import ImageKey
 from tfrecords.image_record import ImageRecord
 from tfrecords.sources import folder
+from tfrecords.sources.digest import content_digest
 from tfrecords.sources.splits import hashed_split
 from tfrecords.sources.splits import VAL_SHARE
 
@@ -55,7 +56,7 @@ class ImageFolder:
 
     def digest(self) -> str:
         """Returns a SHA-256 of splits, relative names and file sizes."""
-        return folder.content_digest(
+        return content_digest(
             self.name,
             (
                 f"{key.split} {key.image_id} "

@@ -22,6 +22,7 @@ from tfrecords.errors import InputError
 from tfrecords.image_record import ImageKey
 from tfrecords.image_record import ImageRecord
 from tfrecords.sources import folder
+from tfrecords.sources.digest import content_digest
 
 VOC_CLASSES = tuple(
     "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable "
@@ -88,7 +89,7 @@ class VocDevkit:
                 for name in _names(key.image_id)
             ]
             lines.append(f"{key.split} {key.image_id} {sizes}")
-        return folder.content_digest(self.name, lines)
+        return content_digest(self.name, lines)
 
     def keys(self) -> list[ImageKey]:
         """Returns the photographs of train, val, test, in VOC's order.
