@@ -11,6 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+# Far outside of any picture that is accepted; larger numbers are a fault.
+MOST_PIXELS = 10**6
+
 
 class Names:
     """Texts by number, and back; all are appended before any is looked for."""

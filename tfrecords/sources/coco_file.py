@@ -14,12 +14,12 @@ from absl import logging
 
 from tfrecords.errors import InputError
 from tfrecords.sources.box_table import BoxTable
+from tfrecords.sources.box_table import MOST_PIXELS
 from tfrecords.sources.box_table import Names
 from tfrecords.sources.folder import tidy_name
 from tfrecords.sources.json_lists import read_lists
 
 _LARGEST_ID = 2**63 - 1
-_MOST_PIXELS = 10**6  # far outside of any picture that is accepted
 _NO_ID = -1
 _ID = "a whole number from 0 on"
 _SHOWN = 80  # characters of a wrong value, in a message
@@ -223,7 +223,7 @@ def _is_id(value: object) -> bool:
 
 def _is_pixel(value: object) -> bool:
     # NaN is in no range.
-    return type(value) in (int, float) and abs(value) <= _MOST_PIXELS
+    return type(value) in (int, float) and abs(value) <= MOST_PIXELS
 
 
 def _is_side(value: object) -> bool:
