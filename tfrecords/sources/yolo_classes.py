@@ -10,6 +10,7 @@ from tfrecords.sources import folder
 _YAML = "data.yaml"
 _TEXTS = ("classes.txt", "obj.names", "labels/classes.txt")
 _MOST_BYTES = 1 << 20
+_DEPTH = 20
 
 
 def class_names(data_dir: pathlib.Path) -> dict[int, str] | None:
@@ -65,12 +66,7 @@ def _text(data_dir: pathlib.Path, name: str) -> str | None:
 
 def _from_yaml(text: str, path: pathlib.Path) -> dict[int, str] | None:
     try:
-        events = yaml.parse(text)
-        # A few lines of references to references make billions of names.
-        if any(isinstance(event, yaml.AliasEvent) for event in events):
-            raise InputError(
-                f"{path} has references (`*name`). Write what they stand for."
-            )
+        _check_harmless(text, path)
         content = yaml.safe_load(text)
     except InputError:
         raise
@@ -99,3 +95,17 @@ def _from_yaml(text: str, path: pathlib.Path) -> dict[int, str] | None:
             "of names, or names by number."
         )
     return {number: str(name) for number, name in names.items()}
+
+
+def _check_harmless(text: str, path: pathlib.Path) -> None:
+    """Refuses what takes forever to read, before it is all read."""
+    depth = 0
+    for event in yaml.parse(text):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        # A few lines of references to references make billions of names.
+        if isinstance(event, yaml.AliasEvent) or depth > _DEPTH:
+            raise InputError(
+                f"{path} has references (`*name`), or more than {_DEPTH} "
+                "levels. Write names and their numbers, plainly."
+            )
