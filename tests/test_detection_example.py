@@ -1,9 +1,7 @@
-import io
-
 import numpy as np
 import pytest
-import tensorflow as tf
-from PIL import Image
+from detection_records import example
+from detection_records import jpeg
 
 from tfrecords.errors import InputError
 from tfrecords.image_record import ImageKey
@@ -14,58 +12,13 @@ from tfrecords.sources.detection_example import read_example
 KEY = ImageKey("train", "train.record/0")
 
 
-def _jpeg(orientation=1):
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    # A white box on black, at y 8..16 and x 16..40 of 40 x 80 pixels.
-    pixels = np.zeros((40, 80), np.uint8)
-    pixels[8:16, 16:40] = 255
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=95, exif=exif)
-    return buffer.getvalue()
-
-
-def feature(values):
-    if all(isinstance(value, bytes) for value in values):
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
-    if all(isinstance(value, int) for value in values):
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
-    return tf.train.Feature(float_list=tf.train.FloatList(value=values))
-
-
-def example(**changes):
-    """One box, y 0.2 to 0.4 and x 0.2 to 0.5; names with __ for /."""
-    fields = dict(
-        image__encoded=[_jpeg()],
-        image__height=[40],
-        image__width=[80],
-        image__source_id=[b"0012"],
-        image__filename=[b"a.jpg"],
-        image__object__bbox__ymin=[0.2],
-        image__object__bbox__xmin=[0.2],
-        image__object__bbox__ymax=[0.4],
-        image__object__bbox__xmax=[0.5],
-        image__object__class__text=[b"dog"],
-        image__object__class__label=[7],
-    )
-    fields = {**fields, **changes}
-    features = {
-        name.replace("__", "/"): feature(values)
-        for name, values in fields.items()
-        if values is not None
-    }
-    return tf.train.Example(
-        features=tf.train.Features(feature=features)
-    ).SerializeToString()
-
-
 def _read(label_map=None, **changes):
     return read_example(KEY, example(**changes), label_map or {}, "here")
 
 
 def test_a_record_is_read_as_it_is():
     record = _read()
-    assert record.key == KEY and record.image == _jpeg()
+    assert record.key == KEY and record.image == jpeg()
     np.testing.assert_allclose(record.boxes, [[8, 16, 16, 40]], rtol=1e-6)
     assert record.boxes.dtype == np.float32
     assert record.labels == ("dog",)
@@ -135,7 +88,7 @@ def test_no_objects_are_no_boxes():
 def test_boxes_turn_with_their_picture(orientation, states_size):
     size = dict(image__height=None, image__width=None)
     record = _read(
-        image__encoded=[_jpeg(orientation)], **({} if states_size else size)
+        image__encoded=[jpeg(orientation)], **({} if states_size else size)
     )
     stored = load_image(record.image)
     if states_size:
@@ -148,7 +101,7 @@ def test_boxes_turn_with_their_picture(orientation, states_size):
 
 def test_boxes_of_the_upright_picture_stay_where_they_are():
     record = _read(
-        image__encoded=[_jpeg(6)], image__height=[80], image__width=[40]
+        image__encoded=[jpeg(6)], image__height=[80], image__width=[40]
     )
     np.testing.assert_allclose(record.boxes, [[16, 8, 32, 20]], rtol=1e-6)
     assert record.size == (80, 40)
