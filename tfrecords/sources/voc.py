@@ -181,8 +181,7 @@ def _listed_keys(year_dir: pathlib.Path) -> list[ImageKey]:
     if not lists:
         raise InputError(
             f"No image list in {year_dir}/ImageSets/Main: looked for "
-            "train.txt, val.txt, test.txt and trainval.txt. Is the devkit "
-            "unpacked completely?"
+            "train.txt, val.txt, test.txt, trainval.txt. Unpack VOC again."
         )
     keys = []
     seen = set()

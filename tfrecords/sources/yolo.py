@@ -178,12 +178,10 @@ class Yolo:
 
 def _image_folders(data_dir: pathlib.Path) -> list[str]:
     """Returns the names of all folders `images`, if one is beside `labels`."""
-    if not data_dir.is_dir():
-        return []
     splits = sorted(
-        path.name
-        for path in data_dir.iterdir()
-        if named_split(path.name) and (path / "images").is_dir()
+        path.parent.name
+        for path in data_dir.glob("*/images")
+        if named_split(path.parent.name) and path.is_dir()
     )
     below = [f"{split}/" for split in splits]
     if (data_dir / "images").is_dir():
