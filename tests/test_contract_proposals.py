@@ -33,12 +33,13 @@ def _record(height, width):
 
 
 def _propose(name, size=(120, 160), seed=0, **options):
-    return PROPOSERS[name](
-        _image(*size),
-        _record(*size),
+    [found] = PROPOSERS[name].propose(
+        [_image(*size)],
+        [_record(*size)],
         ProposalOptions(**options),
-        np.random.default_rng(seed),
+        [np.random.default_rng(seed)],
     )
+    return found
 
 
 def test_the_table_is_sorted():
@@ -98,4 +99,32 @@ def test_the_picture_and_the_record_stay_as_they_are(name):
     image.flags.writeable = False
     record.boxes.flags.writeable = False
     rng = np.random.default_rng(0)
-    PROPOSERS[name](image, record, ProposalOptions(), rng)
+    PROPOSERS[name].propose([image], [record], ProposalOptions(), [rng])
+
+
+@_METHODS
+def test_a_batch_gives_what_its_pictures_give_one_by_one(name):
+    batch = PROPOSERS[name].propose(
+        [_image(*size) for size in _SIZES],
+        [_record(*size) for size in _SIZES],
+        ProposalOptions(),
+        [np.random.default_rng(seed) for seed in range(len(_SIZES))],
+    )
+    assert len(batch) == len(_SIZES)
+    for seed, (size, found) in enumerate(zip(_SIZES, batch, strict=True)):
+        alone = _propose(name, size, seed)
+        np.testing.assert_array_equal(found.boxes, alone.boxes)
+        np.testing.assert_array_equal(found.scores, alone.scores)
+        assert found.labels == alone.labels
+
+
+@_METHODS
+def test_no_pictures_give_no_proposals(name):
+    assert PROPOSERS[name].propose([], [], ProposalOptions(), []) == []
+
+
+def test_methods_that_saw_labels_say_so_in_a_sentence():
+    leaks = {name: method.label_leak for name, method in PROPOSERS.items()}
+    without = {name for name, leak in leaks.items() if not leak}
+    assert without == {"edge_boxes", "uniform"}
+    assert all(" " in leaks[name] for name in leaks.keys() - without)

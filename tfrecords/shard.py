@@ -161,11 +161,11 @@ def _stored(
     image_record = _inside(image_record, (picture.height, picture.width), notes)
     options = task.options
     image_id = image_record.key.image_id
-    proposals = PROPOSERS[options.proposals](
-        decode(picture.encoded),
-        image_record,
+    [proposals] = PROPOSERS[options.proposals].propose(
+        [decode(picture.encoded)],
+        [image_record],
         options.proposal_options,
-        _random(options.seed, image_id, "proposals"),
+        [_random(options.seed, image_id, "proposals")],
     )
     pairs = _pairs(image_record, proposals, options, notes)
     index = {name: number for number, name in enumerate(task.source.classes)}

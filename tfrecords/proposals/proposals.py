@@ -1,8 +1,12 @@
 """What every proposal method takes and returns."""
 
 import dataclasses
+from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
+
+from tfrecords.image_record import ImageRecord
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,3 +46,48 @@ class Proposals:
     boxes: np.ndarray
     scores: np.ndarray
     labels: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Proposer:
+    """One proposal method, as the table of methods has it.
+
+    Attributes:
+        propose: pictures (uint8 [H, W, 3] RGB, of any sizes, left as they
+            are), their records, the options and a generator for each ->
+            Proposals for each. A picture's boxes depend on nothing but its
+            own row of these, not on what else is in the batch.
+        label_leak: one sentence on the labels that were used to find the
+            boxes; "" if none were. Goes into manifest and verdict.
+    """
+
+    propose: Callable[
+        [
+            Sequence[np.ndarray],
+            Sequence[ImageRecord],
+            ProposalOptions,
+            Sequence[np.random.Generator],
+        ],
+        list[Proposals],
+    ]
+    label_leak: str = ""
+
+
+def one_by_one(
+    function: Callable[
+        [np.ndarray, ImageRecord, ProposalOptions, np.random.Generator],
+        Proposals,
+    ],
+) -> Callable:
+    """Makes a method for one picture into `Proposer.propose`."""
+
+    def propose(
+        images: Sequence[np.ndarray],
+        records: Sequence[ImageRecord],
+        options: ProposalOptions,
+        rngs: Sequence[np.random.Generator],
+    ) -> list[Proposals]:
+        rows = zip(images, records, rngs, strict=True)
+        return [function(image, row, options, rng) for image, row, rng in rows]
+
+    return propose
