@@ -8,6 +8,8 @@ from tfrecords.errors import InputError
 from tfrecords.options import BuildOptions
 from tfrecords.options import define_flags
 from tfrecords.options import options_from_flags
+from tfrecords.options import runner_from_flags
+from tfrecords.options import RunnerOptions
 from tfrecords.proposals.proposals import ProposalOptions
 
 OPTIONS = BuildOptions("auto", "there", "uniform", ProposalOptions(), 5, 7, 3)
@@ -16,7 +18,7 @@ OPTIONS = BuildOptions("auto", "there", "uniform", ProposalOptions(), 5, 7, 3)
 @pytest.fixture
 def values(monkeypatch):
     own = flags.FlagValues()
-    for kind in ("enum", "string", "integer", "float"):
+    for kind in ("enum", "string", "integer", "float", "list"):
         define = getattr(flags, f"DEFINE_{kind}")
 
         def on_own(*arguments, define=define, **keywords):
@@ -36,7 +38,7 @@ def test_without_flags_the_options_are_the_defaults(values):
         proposal_options=ProposalOptions(),
         limit_images=0,
         seed=0,
-        num_shards=8,
+        num_shards=0,
     )
 
 
@@ -65,7 +67,7 @@ def test_the_other_flags_reach_their_options(values):
         "--proposals=edge_box",
         "--source=coco",
         "--limit_images=-1",
-        "--records_shards=0",
+        "--records_shards=-1",
         "--min_score=-0.5",
         "--boxes_per_image=few",
     ],
@@ -112,3 +114,12 @@ def test_a_missing_edge_model_is_named():
     )
     with pytest.raises(InputError, match="--edge_model=/no/model.gz cannot"):
         options.content("voc")
+
+
+def test_where_to_build_is_no_part_of_what_is_built(values):
+    values(["program", "--num_workers=3", "--beam_options=--runner=R,--a=b"])
+    runner = runner_from_flags(values)
+    assert runner == RunnerOptions(3, ("--runner=R", "--a=b"))
+    values.unparse_flags()
+    values(["program", "--num_workers=1", "--on_bad_image=stop"])
+    assert "on_bad_image" not in options_from_flags(values).content("voc")

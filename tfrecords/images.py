@@ -11,6 +11,7 @@ import io
 import pathlib
 import warnings
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -82,9 +83,18 @@ def load_image(image: pathlib.Path | bytes) -> StoredImage:
 
 
 def decode(encoded: bytes) -> np.ndarray:
-    """Returns the RGB pixels of a stored picture, uint8 [H, W, 3]."""
-    with Image.open(io.BytesIO(encoded), formats=_FORMATS) as picture:
-        return np.array(picture.convert("RGB"))
+    """Returns the RGB pixels of a stored picture, uint8 [H, W, 3].
+
+    Raises:
+        InputError: if it cannot be decoded.
+    """
+    pixels = cv2.imdecode(
+        np.frombuffer(encoded, np.uint8),
+        cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION,
+    )
+    if pixels is None:
+        raise InputError("OpenCV cannot decode the picture.")
+    return pixels
 
 
 def _contents(image: pathlib.Path | bytes) -> tuple[str, bytes]:

@@ -38,7 +38,8 @@ class BuildOptions:
         proposal_options: the numbers of the proposal method.
         limit_images: most images over all splits; 0 takes all.
         seed: of the sample of images and of every random choice.
-        num_shards: files per split.
+        num_shards: files per split; 0 decides by the number of images.
+        on_bad_image: "skip", or "stop" at a photograph that is no good.
     """
 
     source: str
@@ -48,6 +49,7 @@ class BuildOptions:
     limit_images: int
     seed: int
     num_shards: int
+    on_bad_image: str = "skip"
 
     def content(self, source_name: str) -> dict:
         """Returns the options that decide the bytes, ready for JSON.
@@ -72,6 +74,22 @@ class BuildOptions:
             "seed": self.seed,
             "records_shards": self.num_shards,
         }
+
+
+@dataclasses.dataclass(frozen=True)
+class RunnerOptions:
+    """Where a build runs; nothing of it changes what is built.
+
+    Attributes:
+        num_workers: processes of this machine; 1 stays in this one, 0 takes
+            one per core as far as there is work for them.
+        beam_options: Beam's own flags, such as "--runner=FlinkRunner".
+        progress: whether to show a progress bar.
+    """
+
+    num_workers: int = 0
+    beam_options: tuple[str, ...] = ()
+    progress: bool = True
 
 
 def define_flags() -> None:
@@ -111,12 +129,7 @@ def define_flags() -> None:
         lower_bound=0,
     )
     flags.DEFINE_integer("seed", 0, "Seed of every random choice.")
-    flags.DEFINE_integer(
-        "records_shards",
-        8,
-        "Record files per split; they are built in parallel.",
-        lower_bound=1,
-    )
+    _define_runner()
 
 
 def options_from_flags(values: flags.FlagValues) -> BuildOptions:
@@ -132,6 +145,41 @@ def options_from_flags(values: flags.FlagValues) -> BuildOptions:
         limit_images=values.limit_images,
         seed=values.seed,
         num_shards=values.records_shards,
+        on_bad_image=values.on_bad_image,
+    )
+
+
+def runner_from_flags(values: flags.FlagValues) -> RunnerOptions:
+    """Returns where the parsed flags `values` want to build."""
+    return RunnerOptions(values.num_workers, tuple(values.beam_options))
+
+
+def _define_runner() -> None:
+    flags.DEFINE_integer(
+        "records_shards",
+        0,
+        "Record files per split; 0: one per thousand images, 8 at least.",
+        lower_bound=0,
+    )
+    flags.DEFINE_enum(
+        "on_bad_image",
+        "skip",
+        ["skip", "stop"],
+        "What to do about a photograph that cannot be used: leave it out, "
+        "name it and count it, or stop.",
+    )
+    flags.DEFINE_integer(
+        "num_workers",
+        0,
+        "Processes that build records; 0: one per core where that pays.",
+        lower_bound=0,
+    )
+    flags.DEFINE_list(
+        "beam_options",
+        [],
+        "Flags of Apache Beam, with commas between, to build elsewhere: "
+        "--runner=FlinkRunner,--flink_master=HOST:PORT. The workers must see "
+        "photographs and records under the same paths.",
     )
 
 
