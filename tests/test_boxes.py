@@ -4,20 +4,6 @@ import pytest
 from tfrecords import boxes
 
 
-def test_vocs_inclusive_corners_become_half_open_edges():
-    # A 1 x 1 box on VOC's first pixel, and the whole 320 x 213 picture.
-    corners = np.array([[1, 1, 1, 1], [1, 1, 320, 213], [91, 32, 320, 211]])
-    converted = boxes.from_voc(corners)
-    assert converted.dtype == np.float32
-    np.testing.assert_array_equal(
-        converted, [[0, 0, 1, 1], [0, 0, 213, 320], [31, 90, 211, 320]]
-    )
-
-
-def test_no_voc_boxes_are_an_empty_array_of_boxes():
-    assert boxes.from_voc(np.array([])).shape == (0, 4)
-
-
 def test_area_counts_pixels_and_is_zero_for_empty_and_inverted_boxes():
     found = boxes.area(
         np.array([[0, 0, 3, 4], [2, 2, 2, 9], [5, 5, 1, 1]], np.float32)

@@ -1,4 +1,5 @@
 import os
+import pickle
 import shutil
 
 import pytest
@@ -98,15 +99,16 @@ def test_a_missing_folder_is_refused_by_name(tmp_path):
 def test_a_folder_without_pictures_says_what_was_looked_for(tmp_path):
     _fill(tmp_path, ["notes.txt"])
     with pytest.raises(InputError, match="No picture in .*\\.jpeg, \\.jpg"):
-        ImageFolder(str(tmp_path))
+        ImageFolder(str(tmp_path)).keys()
 
 
 def test_a_picture_deleted_since_is_refused_by_name(tmp_path):
     _fill(tmp_path, ["a.jpg"])
     source = ImageFolder(str(tmp_path))
+    (key,) = source.keys()
     (tmp_path / "a.jpg").unlink()
     with pytest.raises(InputError, match="missing: .*a.jpg"):
-        source.read(source.keys()[0])
+        source.read(key)
     assert len(source.digest()) == 64
 
 
@@ -127,7 +129,7 @@ def test_links_that_lead_outside_are_counted_and_named(tmp_path, caplog):
     (inside_dir / "folder").symlink_to(outside_dir)
     (inside_dir / "notes.txt").symlink_to(outside_dir / "b.jpg")
     (inside_dir / "again.jpg").symlink_to(inside_dir / "a.jpg")
-    ImageFolder(str(inside_dir))
+    ImageFolder(str(inside_dir)).keys()
     (message,) = caplog.messages
     assert message.startswith("2 links lead outside of ")
     assert "left out: 'day/file.jpg', 'folder'. Copy" in message
@@ -137,14 +139,14 @@ def test_at_most_ten_links_are_named(tmp_path, caplog):
     inside_dir = _fill(tmp_path / "inside", ["a.jpg"])
     for index in range(11):
         (inside_dir / f"{index:02}.jpg").symlink_to(tmp_path / "nowhere.jpg")
-    ImageFolder(str(inside_dir))
+    ImageFolder(str(inside_dir)).keys()
     (message,) = caplog.messages
     assert message.startswith("11 links")
     assert "'09.jpg', ..." in message and "10.jpg" not in message
 
 
 def test_no_links_are_no_warning(tmp_path, caplog):
-    ImageFolder(str(_fill(tmp_path, ["a.jpg"])))
+    ImageFolder(str(_fill(tmp_path, ["a.jpg"]))).keys()
     assert not caplog.messages
 
 
@@ -155,3 +157,9 @@ def test_a_link_to_itself_is_refused_when_read(tmp_path):
     assert len(source.digest()) == 64
     with pytest.raises(InputError, match="missing: .*loop.jpg"):
         source.read(source.keys()[1])
+
+
+def test_the_share_of_val_survives_pickling(tmp_path):
+    _fill(tmp_path, ["a.jpg", "b.jpg", "c.jpg"])
+    twin = pickle.loads(pickle.dumps(ImageFolder(str(tmp_path), 0, 1.0)))
+    assert {key.split for key in twin.keys()} == {"val"}

@@ -1,13 +1,18 @@
 import io
+import struct
+import time
+import zlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tfrecords import images
 from tfrecords.errors import InputError
 from tfrecords.images import decode
 from tfrecords.images import load_image
+from tfrecords.images import stated_shape
 
 _ORIENTATION = 0x0112
 
@@ -38,6 +43,8 @@ def _assert_shows(stored, expected, tolerance=3.0):
     """TensorFlow, Pillow and the stated size agree on what is seen."""
     seen = tf.io.decode_jpeg(stored.encoded, channels=3).numpy()
     assert (stored.height, stored.width) == expected.shape[:2]
+    assert stored.pixels.dtype == np.uint8
+    np.testing.assert_array_equal(stored.pixels, decode(stored.encoded))
     for pixels in (seen, decode(stored.encoded)):
         assert pixels.shape == expected.shape
         difference = np.abs(pixels.astype(float) - expected)
@@ -113,6 +120,16 @@ def test_other_formats_are_rotated_too(kind):
     _assert_shows(load_image(data), _TURNS[6](_pixels()))
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_stated_shape_is_that_of_the_upright_picture(kind, orientation):
+    data = _bytes(Image.fromarray(_pixels()), kind, exif=_exif(orientation))
+    stored = load_image(data)
+    size, found = stated_shape(data)
+    assert size == (stored.height, stored.width)
+    assert found == orientation
+
+
 @pytest.mark.parametrize("orientation", [1, 0, 9])
 def test_an_exif_block_without_rotation_changes_nothing(orientation):
     assert load_image(_jpeg(_pixels(), exif=_exif(orientation))).changed == ""
@@ -130,6 +147,61 @@ def test_a_cmyk_jpeg_shows_its_colors_not_their_negative():
     stored = load_image(data)
     assert stored.changed == "CMYK"
     _assert_shows(stored, _pixels())
+
+
+def test_a_ycck_jpeg_shows_its_colors():
+    # What Photoshop writes: YCbCr of the inks, all four channels inverted.
+    inks = 255 - _pixels()
+    ycc = np.asarray(Image.fromarray(inks).convert("YCbCr"))
+    no_black = np.full((24, 40, 1), 255, np.uint8)
+    stored_channels = np.concatenate([ycc, no_black], -1)
+    # Pillow inverts what it writes, so it is handed the inverse.
+    picture = Image.frombytes(
+        "CMYK", (40, 24), (255 - stored_channels).tobytes()
+    )
+    data = _bytes(picture, "JPEG", quality=95)
+    marker = data.index(b"Adobe")
+    data = data[: marker + 11] + b"\x02" + data[marker + 12 :]
+    assert Image.open(io.BytesIO(data)).info["adobe_transform"] == 2
+    _assert_shows(load_image(data), _pixels())
+
+
+def test_a_color_profile_is_not_applied():
+    # 24 numbers are no profile; whoever applied it would notice.
+    data = _jpeg(_pixels(), icc_profile=b"no profile at all 123456")
+    stored = load_image(data)
+    assert stored.encoded == data and stored.changed == ""
+    turned = load_image(_jpeg(_pixels(), icc_profile=b"123", exif=_exif(3)))
+    assert "icc_profile" not in Image.open(io.BytesIO(turned.encoded)).info
+    _assert_shows(turned, _TURNS[3](_pixels()))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+def test_of_several_frames_the_first_is_shown(kind):
+    data = _bytes(
+        Image.fromarray(_pixels()),
+        kind,
+        save_all=True,
+        append_images=[Image.fromarray(_pixels()[::-1])],
+    )
+    assert Image.open(io.BytesIO(data)).n_frames == 2
+    _assert_shows(load_image(data), _pixels())
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
+def test_a_bmp_shows_its_colors(mode):
+    picture = Image.fromarray(_pixels()).convert(mode)
+    expected = np.asarray(picture.convert("RGB"))
+    stored = load_image(_bytes(picture, "BMP"))
+    assert stored.changed.startswith("BMP")
+    _assert_shows(stored, expected, tolerance=6 if mode in "1P" else 3)
+
+
+def test_a_webp_with_alpha_is_shown_on_white():
+    picture = Image.new("RGBA", (16, 16), (0, 0, 0, 0))
+    stored = load_image(_bytes(picture, "WEBP", lossless=True))
+    assert stored.changed == "WEBP, alpha"
+    np.testing.assert_array_equal(stored.pixels, 255)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "WEBP"])
@@ -158,6 +230,20 @@ def test_16_bit_gray_is_scaled_not_cut(kind):
     _assert_shows(stored, np.repeat(eight[..., None], 3, -1))
 
 
+def test_16_bit_color_keeps_its_upper_bits():
+    # Pillow cannot write this format: PNG, color type 2, 16 bits.
+    sixteen = _pixels().astype(np.uint16) * 257
+    rows = [b"\0" + row.astype(">u2").tobytes() for row in sixteen]
+    stored = load_image(_png(40, 24, 16, zlib.compress(b"".join(rows))))
+    _assert_shows(stored, _pixels())
+
+
+def test_16_bit_gray_with_a_transparent_value_is_shown_on_white():
+    sixteen = np.full((8, 8), 4000, np.uint16)
+    data = _bytes(Image.fromarray(sixteen), "PNG", transparency=4000)
+    np.testing.assert_array_equal(load_image(data).pixels, 255)
+
+
 def test_pixels_of_unknown_range_are_refused():
     data = _bytes(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF")
     with pytest.raises(InputError, match="no agreed white"):
@@ -179,6 +265,15 @@ def test_transparent_pixels_are_shown_on_white():
 def test_gray_with_alpha_is_shown_on_white():
     data = _bytes(Image.new("LA", (8, 8), (0, 0)), "PNG")
     np.testing.assert_array_equal(decode(load_image(data).encoded), 255)
+
+
+@pytest.mark.parametrize("transparency", [0, b"\0"])
+def test_a_transparent_palette_entry_is_shown_on_white(transparency):
+    picture = Image.new("P", (8, 8), 0)
+    picture.putpalette([10, 20, 200] * 256)
+    stored = load_image(_bytes(picture, "PNG", transparency=transparency))
+    assert stored.changed == "PNG, alpha"
+    np.testing.assert_array_equal(stored.pixels, 255)
 
 
 def test_a_palette_becomes_its_colors():
@@ -239,3 +334,111 @@ def test_a_picture_longer_than_jpeg_allows_is_refused():
     data = _bytes(Image.new("L", (70000, 1)), "PNG")
     with pytest.raises(InputError, match="70000 x 1 pixels"):
         load_image(data)
+
+
+def _chunk(kind, content):
+    checksum = struct.pack(">I", zlib.crc32(kind + content))
+    return struct.pack(">I", len(content)) + kind + content + checksum
+
+
+def _png(width, height, depth, content):
+    header = struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0)
+    chunks = _chunk(b"IHDR", header) + _chunk(b"IDAT", content)
+    return b"\x89PNG\r\n\x1a\n" + chunks + _chunk(b"IEND", b"")
+
+
+def _claiming(kind, side):
+    """A tiny file whose header claims side x side pixels."""
+    if kind == "PNG":
+        return _png(side, side, 8, zlib.compress(bytes(10)))
+    data = bytearray(_bytes(Image.fromarray(_pixels()), kind))
+    if kind == "JPEG":
+        place, size = (
+            data.index(b"\xff\xc0") + 5,
+            struct.pack(">HH", side, side),
+        )
+    elif kind == "BMP":
+        place, size = 18, struct.pack("<ii", side, side)
+    elif kind == "TIFF":
+        order = "<" if data[:2] == b"II" else ">"
+        for tag in (256, 257):
+            for form in ("HHII", "HHIHH"):
+                kind_of_value = 4 if form == "HHII" else 3
+                old = struct.pack(order + "HHI", tag, kind_of_value, 1)
+                if old in data:
+                    place = data.index(old)
+                    new = struct.pack(order + "HHII", tag, 4, 1, side)
+                    data[place : place + 12] = new
+        return bytes(data)
+    data[place : place + len(size)] = size
+    return bytes(data)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "TIFF"])
+@pytest.mark.parametrize("read", [load_image, stated_shape])
+def test_a_header_that_claims_an_absurd_size_is_refused_fast(kind, read):
+    data = _claiming(kind, 60000)
+    begin = time.perf_counter()
+    with pytest.raises(InputError, match="too large"):
+        read(data)
+    assert time.perf_counter() - begin < 0.5
+
+
+def test_an_absurdly_long_file_is_refused_before_it_is_decoded(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(images, "_MOST_BYTES", 100)
+    path = tmp_path / "long.jpg"
+    path.write_bytes(_jpeg(_pixels()))
+    with pytest.raises(InputError, match="long.jpg: the file is too large"):
+        load_image(path)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "max_side", "size"),
+    [
+        (24, 40, 20, (12, 20)),
+        (40, 24, 20, (20, 12)),
+        (24, 40, 39, (23, 39)),
+    ],
+)
+def test_a_larger_picture_is_scaled_to_the_longest_side(
+    height, width, max_side, size
+):
+    stored = load_image(_jpeg(_pixels(height, width)), max_side)
+    assert stored.changed == "scaled"
+    assert (stored.height, stored.width) == size
+    assert (stored.original_height, stored.original_width) == (height, width)
+    _assert_shows(stored, _pixels(*size), tolerance=6)
+
+
+def test_a_scaled_picture_is_turned_first():
+    stored = load_image(_jpeg(_pixels(), exif=_exif(6)), max_side=20)
+    assert stored.changed == "EXIF rotation, scaled"
+    assert (stored.original_height, stored.original_width) == (40, 24)
+    assert (stored.height, stored.width) == (20, 12)
+
+
+@pytest.mark.parametrize("max_side", [0, 40, 41])
+def test_a_picture_within_the_longest_side_keeps_its_bytes(max_side):
+    data = _jpeg(_pixels())
+    stored = load_image(data, max_side)
+    assert stored.encoded == data and stored.changed == ""
+    assert (stored.original_height, stored.original_width) == (24, 40)
+
+
+def test_a_picture_longer_than_jpeg_allows_can_be_scaled():
+    data = _bytes(Image.new("L", (70000, 1)), "PNG")
+    stored = load_image(data, max_side=100)
+    assert (stored.height, stored.width) == (1, 100)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_pixels_are_what_the_stored_bytes_decode_to(mode, kind):
+    rng = np.random.default_rng(0)
+    noise = Image.fromarray(rng.integers(0, 256, (50, 70, 3), np.uint8))
+    for max_side in (0, 30):
+        stored = load_image(_bytes(noise.convert(mode), kind), max_side)
+        np.testing.assert_array_equal(stored.pixels, decode(stored.encoded))
+        assert stored.pixels.shape == (stored.height, stored.width, 3)

@@ -189,7 +189,7 @@ def test_a_bad_list_is_refused_by_name(year_dir, content, message):
     path.write_bytes(data)
     name = "val.txt" if content == "c\n" else "train.txt"
     with pytest.raises(InputError, match=f"{name}.*{message}"):
-        VocDevkit(str(year_dir))
+        VocDevkit(str(year_dir)).keys()
 
 
 def test_a_missing_folder_is_refused_by_name(tmp_path):
@@ -205,7 +205,7 @@ def test_a_folder_without_voc_says_what_was_looked_for(tmp_path):
 def test_a_year_without_lists_says_what_was_looked_for(year_dir):
     shutil.rmtree(year_dir / "ImageSets")
     with pytest.raises(InputError, match="looked for train.txt, val.txt"):
-        VocDevkit(str(year_dir))
+        VocDevkit(str(year_dir)).keys()
 
 
 def test_several_years_want_one_to_be_named(year_dir):
@@ -274,10 +274,10 @@ def test_a_size_that_cannot_be_read_is_refused_by_name(
     year_dir, monkeypatch, name
 ):
     source = VocDevkit(str(year_dir))
+    digest = source.digest()
     with monkeypatch.context() as patch:
-        patch.setattr(voc.os, "stat", _refuse(os.stat, year_dir / name))
-        with pytest.raises(InputError, match=f"{name} cannot be read"):
-            source.digest()
+        patch.setattr(os, "stat", _refuse(os.stat, year_dir / name))
+        assert source.digest() != digest
         with pytest.raises(InputError, match=f"{name} cannot be read"):
             source.read(ImageKey("train", "a"))
 
@@ -291,9 +291,51 @@ def test_a_link_to_itself_is_a_missing_file(year_dir):
         _read(year_dir)
 
 
+@pytest.mark.parametrize("name", ["JPEGImages/a.jpg", "Annotations/a.xml"])
+def test_a_link_that_leads_outside_is_refused_by_name(year_dir, tmp_path, name):
+    outside_path = tmp_path / "outside"
+    (year_dir / name).rename(outside_path)
+    (year_dir / name).symlink_to(outside_path)
+    assert len(VocDevkit(str(year_dir)).digest()) == 64
+    with pytest.raises(InputError, match=f"{name} is a link that leads out"):
+        _read(year_dir)
+    assert _read(year_dir, "b").labels == ("dog", "car")
+
+
+def test_a_list_that_lies_outside_is_refused(year_dir, tmp_path):
+    path = year_dir / "ImageSets/Main/train.txt"
+    path.rename(tmp_path / "list.txt")
+    path.symlink_to(tmp_path / "list.txt")
+    with pytest.raises(InputError, match="train.txt is a link that leads"):
+        VocDevkit(str(year_dir)).keys()
+
+
+def test_a_year_that_lies_outside_says_how_to_name_it(year_dir, tmp_path):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "VOC2012").symlink_to(year_dir)
+    with pytest.raises(InputError, match=f"--data_dir={year_dir}"):
+        VocDevkit(str(tmp_path / "here"))
+    # The folder that the user names may be a link itself.
+    assert VocDevkit(str(tmp_path / "here" / "VOC2012")).keys()
+
+
+@pytest.mark.parametrize(
+    "image_id", ["../../etc/passwd", "/etc/passwd", "..", "a\\b", "a\0b", ""]
+)
+def test_a_hostile_key_is_refused(year_dir, image_id):
+    with pytest.raises(InputError, match="never a path|cannot name|missing"):
+        _read(year_dir, image_id)
+
+
+def test_a_photograph_is_read_without_the_lists(year_dir):
+    source = pickle.loads(pickle.dumps(VocDevkit(str(year_dir))))
+    shutil.rmtree(year_dir / "ImageSets")
+    assert source.read(ImageKey("train", "a")).labels == ("dog", "car")
+
+
 def test_an_unreadable_list_is_refused_by_name(year_dir, monkeypatch):
     path = year_dir / "ImageSets/Main/val.txt"
     read_text = _refuse(pathlib.Path.read_text, path)
     monkeypatch.setattr(pathlib.Path, "read_text", read_text)
     with pytest.raises(InputError, match="val.txt cannot be read"):
-        VocDevkit(str(year_dir))
+        VocDevkit(str(year_dir)).keys()

@@ -1,29 +1,12 @@
-"""The one box convention of this project, and its conversions at the door.
+"""The one box convention of this project.
 
 A box is (y0, x0, y1, x1) in float32 pixels, continuous and half-open: pixel i
 covers [i, i + 1), so the whole picture is (0, 0, height, width). Boxes in
-another convention come in through a `from_*` function; everything else takes
-and gives arrays in this one. Sizes are (height, width).
+another convention come in through `box_formats`; everything else takes and
+gives arrays in this one. Sizes are (height, width).
 """
 
 import numpy as np
-
-
-def from_voc(corners: np.ndarray) -> np.ndarray:
-    """Returns boxes for VOC's 1-based, inclusive pixel indices.
-
-    VOC counts pixels from 1 and includes the last one: (1, 1, width, height)
-    is the whole picture, which is (0, 0, height, width) here.
-
-    Args:
-        corners: [G, 4] rows (xmin, ymin, xmax, ymax) as VOC's XML has them.
-
-    Returns:
-        [G, 4] float32 (y0, x0, y1, x1).
-    """
-    corners = np.asarray(corners, np.float32).reshape(-1, 4)
-    xmin, ymin, xmax, ymax = corners.T
-    return np.stack([ymin - 1, xmin - 1, ymax, xmax], axis=-1)
 
 
 def area(boxes: np.ndarray) -> np.ndarray:

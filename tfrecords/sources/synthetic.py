@@ -13,6 +13,8 @@ text; with offsets there too the law would contradict itself.
 """
 
 import hashlib
+import pathlib
+import re
 
 import cv2
 import numpy as np
@@ -74,6 +76,15 @@ class Synthetic:
         self._num_scenes = num_scenes
         self._canvas_side = canvas_side
 
+    def __reduce__(self):
+        """Takes along the arguments."""
+        return type(self), ("", self._seed, self._num_scenes, self._canvas_side)
+
+    @staticmethod
+    def is_here(data_dir: pathlib.Path) -> bool:
+        """Says no: scenes lie in no folder."""
+        return False
+
     def digest(self) -> str:
         """Returns a SHA-256 of the parameters."""
         parameters = (self._seed, self._num_scenes, self._canvas_side)
@@ -94,8 +105,11 @@ class Synthetic:
         Raises:
             InputError: if there is no scene of that name.
         """
-        if not key.image_id.isdecimal() or (
-            int(key.image_id) >= self._num_scenes
+        # Six ASCII digits: "٣" is decimal too, and "1" would be a second
+        # name of the first scene.
+        if not re.fullmatch("[0-9]{6,9}", key.image_id) or (
+            key.image_id != f"{int(key.image_id):06d}"
+            or int(key.image_id) >= self._num_scenes
         ):
             raise InputError(
                 f"No synthetic scene {key.image_id!r}: there are "

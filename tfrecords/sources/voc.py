@@ -6,10 +6,8 @@ The photographs are `JPEGImages/<id>.jpg`, the ids stand in
 and VOC2007 (section 4).
 """
 
-import errno
-import hashlib
+import functools
 import math
-import os
 import pathlib
 import re
 from xml.etree.ElementTree import Element
@@ -19,19 +17,18 @@ import numpy as np
 from defusedxml import DefusedXmlException
 from defusedxml import ElementTree
 
-from tfrecords import boxes
+from tfrecords import box_formats
 from tfrecords.errors import InputError
 from tfrecords.image_record import ImageKey
 from tfrecords.image_record import ImageRecord
+from tfrecords.sources import folder
+from tfrecords.sources.digest import content_digest
 
 VOC_CLASSES = tuple(
     "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable "
     "dog horse motorbike person pottedplant sheep sofa train tvmonitor".split()
 )
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
-_SPLITS = ("train", "val", "test")
-# What `os.stat` says of a path that leads nowhere.
-_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 def find_year_dirs(data_dir: pathlib.Path) -> list[pathlib.Path]:
@@ -58,7 +55,7 @@ class VocDevkit:
     classes = VOC_CLASSES
 
     def __init__(self, data_dir: str, seed: int = 0):
-        """Finds the year's folder and reads its lists.
+        """Finds the year's folder.
 
         Args:
             data_dir: folder with `VOCdevkit/VOC20xx`, the VOCdevkit itself,
@@ -66,46 +63,59 @@ class VocDevkit:
             seed: unused; VOC's splits are given.
 
         Raises:
-            InputError: if no year or several are found, or a list is
-                missing, empty, or names an id twice or as a path.
+            InputError: if no year or several are found, or it leads
+                outside of `data_dir`.
         """
-        self._year_dir = _only_year_dir(pathlib.Path(data_dir))
-        self._keys = _listed_keys(self._year_dir / "ImageSets" / "Main")
+        self._data_dir = folder.existing_folder(
+            data_dir, "a folder that holds VOCdevkit/VOC20xx"
+        )
+        self._year_dir = _only_year_dir(self._data_dir)
+
+    def __reduce__(self):
+        """Leaves behind what was listed; a copy opens the folder anew."""
+        return type(self), (str(self._data_dir),)
+
+    @staticmethod
+    def is_here(data_dir: pathlib.Path) -> bool:
+        """Says whether the folder of a year is found."""
+        return bool(find_year_dirs(data_dir.absolute()))
 
     def digest(self) -> str:
-        """Returns a SHA-256 of splits, ids and the sizes of their files.
-
-        Raises:
-            InputError: if a file's size cannot be read though it is there.
-        """
-        digest = hashlib.sha256(self.name.encode())
+        """Returns a SHA-256 of splits, ids and the sizes of their files."""
+        lines = []
         for key in self._keys:
             sizes = [
-                _size(path)
-                for path in (
-                    self._picture_path(key),
-                    self._annotation_path(key),
-                )
+                folder.size_inside(self._year_dir, name)
+                for name in _names(key.image_id)
             ]
-            digest.update(f"\n{key.split} {key.image_id} {sizes}".encode())
-        return digest.hexdigest()
+            lines.append(f"{key.split} {key.image_id} {sizes}")
+        return content_digest(self.name, lines)
 
     def keys(self) -> list[ImageKey]:
-        """Returns the photographs of train, val, test, in VOC's order."""
+        """Returns the photographs of train, val, test, in VOC's order.
+
+        Raises:
+            InputError: if a list is missing, empty, or names an id twice or
+                as a path.
+        """
         return list(self._keys)
 
     def read(self, key: ImageKey) -> ImageRecord:
         """Returns one photograph's path and objects, parts left out.
 
         Raises:
-            InputError: if picture or annotation are missing or unreadable,
-                the XML does not parse, names another picture or an unknown
-                class, or a number in it is missing or garbled.
+            InputError: if picture or annotation are missing or unreadable
+                or lead outside of the folder, the XML does not parse, names
+                another picture or an unknown class, or a number in it is
+                missing or garbled.
         """
-        picture_path = self._picture_path(key)
-        if _size(picture_path) < 0:
+        _check_id(key.image_id, "The key")
+        picture_path, path = (
+            folder.path_inside(self._year_dir, name)
+            for name in _names(key.image_id)
+        )
+        if folder.file_size(picture_path) < 0:
             raise InputError(f"The picture is missing: {picture_path}.")
-        path = self._annotation_path(key)
         root = _parsed(path)
         _check_filename(root, path, picture_path)
         objects = root.findall("object")
@@ -113,7 +123,7 @@ class VocDevkit:
         return ImageRecord(
             key=key,
             image=picture_path,
-            boxes=boxes.from_voc(np.array(corners, np.float32)),
+            boxes=box_formats.from_voc(np.array(corners, np.float32)),
             labels=tuple(_label(element, path) for element in objects),
             difficult=np.array(
                 [_is_difficult(element, path) for element in objects], bool
@@ -121,11 +131,14 @@ class VocDevkit:
             size=_stated_size(root),
         )
 
-    def _picture_path(self, key: ImageKey) -> pathlib.Path:
-        return self._year_dir / "JPEGImages" / f"{key.image_id}.jpg"
+    @functools.cached_property
+    def _keys(self) -> list[ImageKey]:
+        return _listed_keys(self._year_dir)
 
-    def _annotation_path(self, key: ImageKey) -> pathlib.Path:
-        return self._year_dir / "Annotations" / f"{key.image_id}.xml"
+
+def _names(image_id: str) -> tuple[str, str]:
+    """Returns the names of picture and annotation in the year's folder."""
+    return f"JPEGImages/{image_id}.jpg", f"Annotations/{image_id}.xml"
 
 
 def _is_year_dir(path: pathlib.Path) -> bool:
@@ -134,13 +147,7 @@ def _is_year_dir(path: pathlib.Path) -> bool:
 
 
 def _only_year_dir(data_dir: pathlib.Path) -> pathlib.Path:
-    if not data_dir.is_dir():
-        raise InputError(
-            f"The data folder {data_dir} does not exist. Wanted: a folder "
-            "that holds VOCdevkit/VOC20xx. Correct --data_dir."
-        )
-    # A relative "." has no name of its own.
-    year_dirs = find_year_dirs(data_dir.absolute())
+    year_dirs = find_year_dirs(data_dir)
     if not year_dirs:
         raise InputError(
             f"No VOC data in {data_dir}: looked for VOCdevkit/VOC20xx, "
@@ -153,22 +160,29 @@ def _only_year_dir(data_dir: pathlib.Path) -> pathlib.Path:
             f"{', '.join(path.name for path in year_dirs)}. Name one "
             f"directly, such as --data_dir={year_dirs[-1]}."
         )
-    return year_dirs[0]
+    year_dir = year_dirs[0]
+    if not year_dir.resolve().is_relative_to(data_dir.resolve()):
+        raise InputError(
+            f"{year_dir} is a link that leads outside of {data_dir}. Name "
+            f"what it leads to: --data_dir={year_dir.resolve()}."
+        )
+    return year_dir
 
 
-def _listed_keys(lists_dir: pathlib.Path) -> list[ImageKey]:
-    lists = {
-        split: lists_dir / f"{split}.txt"
-        for split in _SPLITS
-        if (lists_dir / f"{split}.txt").is_file()
-    }
-    trainval_path = lists_dir / "trainval.txt"
-    if "train" not in lists and "val" not in lists and trainval_path.is_file():
+def _listed_keys(year_dir: pathlib.Path) -> list[ImageKey]:
+    lists = {}
+    for split in ("train", "val", "test", "trainval"):
+        path = folder.path_inside(year_dir, f"ImageSets/Main/{split}.txt")
+        if path.is_file():
+            lists[split] = path
+    trainval_path = lists.pop("trainval", None)
+    if trainval_path and "train" not in lists and "val" not in lists:
         lists = {"train": trainval_path, **lists}
     if not lists:
         raise InputError(
-            f"No image list in {lists_dir}: looked for train.txt, val.txt, "
-            "test.txt and trainval.txt. Is the devkit unpacked completely?"
+            f"No image list in {year_dir}/ImageSets/Main: looked for "
+            "train.txt, val.txt, test.txt and trainval.txt. Is the devkit "
+            "unpacked completely?"
         )
     keys = []
     seen = set()
@@ -195,22 +209,16 @@ def _ids(path: pathlib.Path) -> list[str]:
     if not ids:
         raise InputError(f"The image list {path} is empty.")
     for image_id in ids:
-        if ".." in image_id or "/" in image_id or "\\" in image_id:
-            raise InputError(
-                f"{path} names {image_id!r}; an id is a plain file name "
-                "without its extension, never a path."
-            )
+        _check_id(image_id, str(path))
     return ids
 
 
-def _size(path: pathlib.Path) -> int:
-    """Returns the size in bytes of a file, or -1 where there is none."""
-    try:
-        return os.stat(path).st_size
-    except OSError as error:
-        if error.errno in _NOT_THERE:
-            return -1
-        raise _unreadable(path, error) from error
+def _check_id(image_id: str, whose: str) -> None:
+    if ".." in image_id or "/" in image_id or "\\" in image_id:
+        raise InputError(
+            f"{whose} names {image_id!r}; an id is a plain file name "
+            "without its extension, never a path."
+        )
 
 
 def _unreadable(path: pathlib.Path, error: OSError) -> InputError:
@@ -221,7 +229,7 @@ def _unreadable(path: pathlib.Path, error: OSError) -> InputError:
 
 
 def _parsed(path: pathlib.Path) -> Element:
-    if _size(path) < 0:
+    if folder.file_size(path) < 0:
         raise InputError(f"The annotation is missing: {path}.")
     try:
         return ElementTree.parse(path).getroot()

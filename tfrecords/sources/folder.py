@@ -1,0 +1,188 @@
+"""A source's folder: its pictures, and paths that never leave it.
+
+Names are relative paths with "/" on every system. They come from files that
+a stranger may have made, so each is checked before it is opened: neither an
+absolute path, nor "..", nor a link may lead outside of the folder.
+"""
+
+import errno
+import os
+import pathlib
+import stat
+from collections.abc import Iterator
+
+from absl import logging
+
+from tfrecords.errors import InputError
+
+PICTURE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+_NAMED_LINKS = 10  # in a warning
+# What `os.stat` says of a path that leads nowhere.
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+
+
+def existing_folder(data_dir: str, wanted: str) -> pathlib.Path:
+    """Returns `data_dir` as an absolute path.
+
+    Args:
+        data_dir: as the user gave it.
+        wanted: what it should hold, for the message.
+
+    Raises:
+        InputError: if there is no such folder.
+    """
+    folder = pathlib.Path(data_dir).absolute()
+    if not folder.is_dir():
+        raise InputError(
+            f"The data folder {data_dir} does not exist. Wanted: {wanted}. "
+            "Correct --data_dir."
+        )
+    return folder
+
+
+def list_pictures(data_dir: pathlib.Path, below: str = "") -> list[str]:
+    """Returns the names of all pictures in a folder and those in it, sorted.
+
+    Hidden files and folders are left out, and so are links that lead
+    outside; a warning names those. A name that is not valid UTF-8 comes
+    with its odd bytes written out, such as `\\udcff`.
+
+    Args:
+        data_dir: the folder that names are relative to.
+        below: name of the folder in it that is searched.
+
+    Raises:
+        InputError: if a folder cannot be read.
+    """
+    found, links, pending = [], [], [below]
+    while pending:
+        folder = pending.pop()
+        for entry in _entries(data_dir / folder):
+            name = f"{folder}/{entry.name}" if folder else entry.name
+            is_picture = entry.name.lower().endswith(PICTURE_SUFFIXES)
+            if entry.name[0] == ".":
+                continue
+            if entry.is_symlink():
+                is_folder = os.path.isdir(entry.path)
+                if not _is_inside(entry.path, data_dir):
+                    links += [name] if is_picture or is_folder else []
+                elif is_picture and not is_folder:
+                    found.append(name)
+            elif entry.is_dir():
+                pending.append(name)
+            elif is_picture:
+                found.append(name)
+    if links:
+        _warn_of_links(data_dir, sorted(links))
+    return sorted(set(map(_written_out, found)))
+
+
+def tidy_name(name: str) -> str:
+    """Returns one spelling of a relative path that a file states.
+
+    Windows writes "\\" for "/"; "./a//b.jpg" is "a/b.jpg".
+    """
+    name = name.strip().replace("\\", "/")
+    if "./" not in name and "//" not in name:
+        return name  # Most are, and there are millions.
+    return pathlib.PurePosixPath(name).as_posix()
+
+
+def path_inside(data_dir: pathlib.Path, name: str) -> pathlib.Path:
+    """Returns the path of `name`, which need not be there.
+
+    Raises:
+        InputError: if it is no relative path, or leads outside of
+            `data_dir`.
+    """
+    parts = pathlib.PurePosixPath(name).parts
+    if not parts or name[0] == "/" or ".." in parts or not _is_text(name):
+        raise InputError(
+            f"{name!r} cannot name a file in {data_dir}. Wanted: a path "
+            "relative to it, without '..', in valid UTF-8."
+        )
+    path = data_dir / name
+    if not _is_inside(path, data_dir):
+        raise InputError(
+            f"{path} is a link that leads outside of {data_dir}. Copy what "
+            "it leads to into the folder."
+        )
+    return path
+
+
+def picture_inside(data_dir: pathlib.Path, name: str) -> pathlib.Path:
+    """Returns the path of the picture `name`.
+
+    Raises:
+        InputError: as `path_inside`, and if there is no such file.
+    """
+    path = path_inside(data_dir, name)
+    if file_size(path) < 0:
+        odd = "\\udc" in name
+        hint = " Its name is not valid UTF-8: rename it." if odd else ""
+        raise InputError(f"The picture is missing: {path}.{hint}")
+    return path
+
+
+def size_inside(data_dir: pathlib.Path, name: str) -> int:
+    """Returns a file's size in bytes, -1 where it may or can not be read."""
+    try:
+        return file_size(path_inside(data_dir, name))
+    except InputError:
+        return -1
+
+
+def file_size(path: pathlib.Path) -> int:
+    """Returns the size of a file in bytes, -1 where there is none.
+
+    Raises:
+        InputError: if that cannot be told.
+    """
+    try:
+        status = os.stat(path)
+        # A pipe or device is no file: reading one may never end.
+        return status.st_size if stat.S_ISREG(status.st_mode) else -1
+    except OSError as error:
+        if error.errno in _NOT_THERE:
+            return -1
+        raise InputError(
+            f"{path} cannot be read ({error.strerror}). Make it readable, "
+            "or take it away."
+        ) from error
+
+
+def _entries(folder: pathlib.Path) -> Iterator[os.DirEntry]:
+    try:
+        with os.scandir(folder) as entries:
+            yield from entries
+    except OSError as error:
+        raise InputError(
+            f"The folder {folder} cannot be read ({error.strerror}). Make it "
+            "readable, or take it away."
+        ) from error
+
+
+def _is_inside(path: str | pathlib.Path, data_dir: pathlib.Path) -> bool:
+    end = os.path.realpath(path)
+    root = os.path.realpath(data_dir)
+    return os.path.commonpath([end, root]) == root
+
+
+def _is_text(name: str) -> bool:
+    return "\0" not in name and _written_out(name) == name
+
+
+def _written_out(name: str) -> str:
+    return name.encode(errors="backslashreplace").decode()
+
+
+def _warn_of_links(data_dir: pathlib.Path, links: list[str]) -> None:
+    more = ", ..." if len(links) > _NAMED_LINKS else ""
+    logging.warning(
+        "%d links lead outside of %s and are left out: %s%s. Copy what they "
+        "lead to into the folder if it is wanted.",
+        len(links),
+        data_dir,
+        ", ".join(map(repr, links[:_NAMED_LINKS])),
+        more,
+    )
