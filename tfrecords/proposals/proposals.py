@@ -15,13 +15,16 @@ class ProposalOptions:
 
     Attributes:
         boxes_per_image: most boxes kept per image; 0 keeps all.
-        min_score: EdgeBox score under which a box is dropped (section 4.3).
+        min_score: score of an EdgeBox or a YOLO region under which it is
+            dropped (section 4.3).
         max_aspect_ratio: longest over shortest side, at most (spec: 3).
         min_box_area: smallest EdgeBox area in square pixels.
         uniform_crops: number of uniform crops per image (section 4.3: 5).
         uniform_side: their side in pixels (section 4.3: 64).
         edge_model: OpenCV's structured-edge model file, or "" for color
             gradients.
+        yolo_weights: "pascalvoc" (downloaded), "none" (random) or a file.
+        proposals_file: CSV file of boxes found elsewhere, or "".
     """
 
     boxes_per_image: int = 8
@@ -31,6 +34,8 @@ class ProposalOptions:
     uniform_crops: int = 5
     uniform_side: int = 64
     edge_model: str = ""
+    yolo_weights: str = "pascalvoc"
+    proposals_file: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
