@@ -24,6 +24,12 @@ _PROPOSAL_FLAGS = {
     "max_aspect_ratio": "Longest over shortest side of an EdgeBox, at most "
     "(section 4.3).",
     "min_box_area": "Smallest EdgeBox in square pixels.",
+    "edge_alpha": "IoU of neighboring boxes in EdgeBoxes' search, in (0, 1); "
+    "more finds tighter boxes and takes longer.",
+    "edge_beta": "IoU over which EdgeBoxes drops the lesser of two boxes; "
+    "less gives fewer boxes and helps recall at low IoU only.",
+    "nms_iou": "IoU over which an EdgeBox that overlaps a better one loses "
+    "score, and so its rank; 1 ranks by EdgeBoxes' score alone.",
     "uniform_crops": "Crops per image of --proposals=uniform (section 4.3).",
     "uniform_side": "Side of such a crop in pixels (section 4.3).",
     "edge_model": "File of OpenCV's structured-edge model; without one, edges "
