@@ -248,3 +248,15 @@ def test_every_note_names_its_images(make):
         "picture changed: PNG": 2,
     }
     assert result.noted == {note: ["0", "2"] for note in result.notes}
+
+
+def test_large_pictures_are_scaled_down_and_their_boxes_too(make):
+    source = SmallSource(1, 0, size=(24, 32))  # boxes of 24 x 32 pixels
+    result, (record,) = make(source, proposals="ground_truth", max_side=16)
+    assert record["size"].numpy().tolist() == [12, 16]
+    wanted = [[1, 1.5, 6, 11.5], [5, 2, 10, 15]]
+    np.testing.assert_array_equal(record["object_boxes"], wanted)
+    assert result.notes["picture changed: scaled"] == 1
+    same, (record,) = make(source, max_side=32)
+    assert record["encoded"].numpy() == picture(0)
+    assert same.notes == {}

@@ -96,6 +96,11 @@ def load_image(image: pathlib.Path | bytes, max_side: int = 0) -> StoredImage:
         reasons.append("scaled")
         shown = _scaled(shown, max_side)
     encoded = _encoded(name, shown) if reasons else data
+    try:
+        # As readers will: what Pillow reads, OpenCV might not.
+        pixels = decode(encoded)
+    except InputError as error:
+        raise InputError(f"Cannot read {name}: {error}") from error
     return StoredImage(
         encoded=encoded,
         height=shown.height,
@@ -103,7 +108,7 @@ def load_image(image: pathlib.Path | bytes, max_side: int = 0) -> StoredImage:
         changed=", ".join(reasons),
         original_height=original_height,
         original_width=original_width,
-        pixels=decode(encoded) if reasons else np.array(shown.convert("RGB")),
+        pixels=pixels,
     )
 
 

@@ -19,7 +19,6 @@ from tfrecords.errors import InputError
 from tfrecords.files import replacing
 from tfrecords.image_record import ImageKey
 from tfrecords.image_record import ImageRecord
-from tfrecords.images import decode
 from tfrecords.images import load_image
 from tfrecords.images import StoredImage
 from tfrecords.options import BuildOptions
@@ -79,7 +78,6 @@ class _Picture:
 
     record: ImageRecord
     stored: StoredImage
-    pixels: np.ndarray
     notes: collections.Counter
 
 
@@ -146,9 +144,8 @@ def _pictures(
     for key in keys:
         try:
             record = source.read(key)
-            stored = load_image(record.image)
+            stored = load_image(record.image, options.max_side)
             _check_size(record, stored)
-            pixels = decode(stored.encoded)
         except InputError as error:
             if options.on_bad_image == "stop":
                 raise InputError(
@@ -160,8 +157,8 @@ def _pictures(
         notes = collections.Counter()
         if stored.changed:
             notes[f"picture changed: {stored.changed}"] += 1
-        record = _inside(record, (stored.height, stored.width), notes)
-        yield _Picture(record, stored, pixels, notes)
+        record = _inside(_scaled(record, stored), stored, notes)
+        yield _Picture(record, stored, notes)
 
 
 def _check_size(image_record: ImageRecord, picture: StoredImage) -> None:
@@ -170,23 +167,34 @@ def _check_size(image_record: ImageRecord, picture: StoredImage) -> None:
     Raises:
         InputError: if the boxes refer to a picture of another size.
     """
-    if image_record.size in (None, (picture.height, picture.width)):
+    upright = picture.original_height, picture.original_width
+    if image_record.size in (None, upright):
         return
     height, width = image_record.size
     raise InputError(
         f"its boxes refer to {width} x {height}, the upright picture is "
-        f"{picture.width} x {picture.height} (width x height in pixels). "
+        f"{upright[1]} x {upright[0]} (width x height in pixels). "
         "Restore the picture that was annotated, or correct the boxes and "
         "the size stated with them."
     )
 
 
+def _scaled(image_record: ImageRecord, picture: StoredImage) -> ImageRecord:
+    """Returns the record with its boxes in pixels of the stored picture."""
+    heights = picture.height, picture.original_height
+    widths = picture.width, picture.original_width
+    factor = np.array([heights[0] / heights[1], widths[0] / widths[1]] * 2)
+    boxes = np.asarray(image_record.boxes, np.float32).reshape(-1, 4) * factor
+    return dataclasses.replace(image_record, boxes=boxes.astype(np.float32))
+
+
 def _inside(
     image_record: ImageRecord,
-    size: tuple[int, int],
+    picture: StoredImage,
     notes: collections.Counter,
 ) -> ImageRecord:
     """Returns the record with its boxes clipped and the wrong ones dropped."""
+    size = picture.height, picture.width
     boxes = snap(image_record.boxes).reshape(-1, 4)
     faults = box_rules.faults(boxes, size)
     for fault in filter(None, faults):
@@ -218,7 +226,7 @@ def _records(
     if not pictures:
         return
     proposals = PROPOSERS[options.proposals].propose(
-        [picture.pixels for picture in pictures],
+        [picture.stored.pixels for picture in pictures],
         [picture.record for picture in pictures],
         options.proposal_options,
         [_random(options, picture, "proposals") for picture in pictures],

@@ -5,15 +5,27 @@ were used to find its boxes. One file, one function, one line here.
 """
 
 from tfrecords.proposals.edge_boxes import propose_edge_boxes
+from tfrecords.proposals.file import propose_file
 from tfrecords.proposals.ground_truth import propose_ground_truth
 from tfrecords.proposals.proposals import one_by_one
 from tfrecords.proposals.proposals import Proposer
 from tfrecords.proposals.uniform import propose_uniform
+from tfrecords.proposals.yolo_v8 import propose_yolo
 
 PROPOSERS = {
     "edge_boxes": Proposer(one_by_one(propose_edge_boxes)),
+    "file": Proposer(
+        one_by_one(propose_file),
+        "the boxes come from a file; whether labels were used to find them "
+        "is not known",
+    ),
     "ground_truth": Proposer(
         one_by_one(propose_ground_truth), "the boxes were drawn by annotators"
     ),
     "uniform": Proposer(one_by_one(propose_uniform)),
+    "yolo": Proposer(
+        propose_yolo,
+        "the detector was trained with labels (yolo_v8_m_pascalvoc: those of "
+        "VOC2012)",
+    ),
 }

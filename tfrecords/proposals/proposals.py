@@ -15,22 +15,33 @@ class ProposalOptions:
 
     Attributes:
         boxes_per_image: most boxes kept per image; 0 keeps all.
-        min_score: EdgeBox score under which a box is dropped (section 4.3).
+        min_score: score of an EdgeBox or a YOLO region under which it is
+            dropped (section 4.3).
         max_aspect_ratio: longest over shortest side, at most (spec: 3).
         min_box_area: smallest EdgeBox area in square pixels.
+        edge_alpha: IoU of neighbors in EdgeBoxes' search.
+        edge_beta: IoU over which EdgeBoxes drops the lesser of two boxes.
+        nms_iou: IoU over which the lesser of two boxes loses score.
         uniform_crops: number of uniform crops per image (section 4.3: 5).
         uniform_side: their side in pixels (section 4.3: 64).
         edge_model: OpenCV's structured-edge model file, or "" for color
             gradients.
+        yolo_weights: "pascalvoc" (downloaded), "none" (random) or a file.
+        proposals_file: CSV file of boxes found elsewhere, or "".
     """
 
     boxes_per_image: int = 8
     min_score: float = 0.1
     max_aspect_ratio: float = 3.0
     min_box_area: float = 1000.0
+    edge_alpha: float = 0.65
+    edge_beta: float = 0.75
+    nms_iou: float = 0.4
     uniform_crops: int = 5
     uniform_side: int = 64
     edge_model: str = ""
+    yolo_weights: str = "pascalvoc"
+    proposals_file: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
