@@ -21,12 +21,13 @@ import tqdm
 from absl import logging
 
 from scn_tf.backbones.backbone import Backbone
+from scn_tf.backbones.preprocessing import as_images
 from scn_tf.run_log import progress_interval
 from tfrecords.errors import InputError
 from tfrecords.files import replacing
 
 _BATCH = 32  # patches per trunk pass; more gains nothing on two cores
-_FORMAT = 1  # raise when the layout of a cache folder changes
+_FORMAT = 2  # raise when the layout of a cache folder changes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +71,7 @@ def cached_features(
             name, cut and size and `dtype` it makes the key.
         backbone: its trunk gives the features.
         frozen_neck: the top stream's neck, gives the targets.
-        patches: [n, S, S, 3] float32 per element, in order.
+        patches: [n, S, S, 3] uint8 per element, in order.
         num_patches: N.
         dtype: of the stored trunk features: float16 or float32.
 
@@ -155,10 +156,12 @@ def _fill(
 @functools.lru_cache(maxsize=2)  # traced once for all caches of a run
 def _forward(trunk: keras.Model, frozen_neck: keras.Model) -> Callable:
     @tf.function(
-        input_signature=[tf.TensorSpec([None, *trunk.input_shape[1:]])]
+        input_signature=[
+            tf.TensorSpec([None, *trunk.input_shape[1:]], tf.uint8)
+        ]
     )
-    def forward(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        maps = trunk(images, training=False)
+    def forward(patches: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        maps = trunk(as_images(patches), training=False)
         return maps, frozen_neck(maps, training=False)
 
     return forward

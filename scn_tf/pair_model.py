@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from scn_tf.backbones.backbone import Backbone
+from scn_tf.backbones.preprocessing import as_images
 from scn_tf.geometry import NUM_OFFSETS
 from scn_tf.head import SpatialContextHead
 
@@ -57,16 +58,17 @@ def live_pair_model(
         head: the spatial context module.
 
     Returns:
-        A `keras.Model` from a dict of `patches` [U, S, S, 3] in [0, 1],
+        A `keras.Model` from a dict of `patches` [U, S, S, 3] uint8,
         `source_patch` [S] and `target_patch` [T] int32 (rows of `patches`
         that are sources, targets), `source` [P], `target` [P] int32 (rows of
         these), `offset` [P, 8] to the same outputs as `cached_pair_model`.
     """
-    patches = keras.Input(backbone.trunk.input_shape[1:], name="patches")
+    shape = backbone.trunk.input_shape[1:]
+    patches = keras.Input(shape, dtype="uint8", name="patches")
     source_patch = keras.Input((), dtype="int32", name="source_patch")
     target_patch = keras.Input((), dtype="int32", name="target_patch")
     pairs = _pair_inputs()
-    features = backbone.trunk(patches, training=False)  # [U, ...]
+    features = backbone.trunk(as_images(patches), training=False)  # [U, ...]
     bottom = ops.take(features, source_patch, axis=0)
     top = ops.take(features, target_patch, axis=0)
     outputs = _predict(backbone.neck(bottom, training=False), head, pairs)

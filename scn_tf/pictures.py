@@ -12,7 +12,7 @@ from scn_tf.batches import pair_offsets
 from scn_tf.run import Run
 from tfrecords.pair_graph import PairGraph
 from tfrecords.reader import load_patches
-from tfrecords.reader import load_pictures
+from tfrecords.reader import load_picture
 
 _PHOTOGRAPHS = 9
 _PAIRS_PER_PHOTOGRAPH = 3
@@ -82,7 +82,7 @@ def _draw_pairs(
         for index in choice
     ]  # [P, 2, 4] per photograph
     visualize.draw_pairs(
-        load_pictures(graph, choice),
+        [load_picture(graph, image) for image in choice],
         [[(source, target) for source, target in boxes] for boxes in pairs],
         path,
         titles=[graph.image_ids[index] for index in choice],

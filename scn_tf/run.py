@@ -14,6 +14,7 @@ from absl import logging
 from scn_tf.backbones import build_backbone
 from scn_tf.backbones import frozen_copy
 from scn_tf.backbones.backbone import Backbone
+from scn_tf.backbones.preprocessing import as_images
 from scn_tf.batches import pair_offsets
 from scn_tf.config import Config
 from scn_tf.evaluation.context import ContextCheck
@@ -162,7 +163,7 @@ class Run:
         )
 
     def patches(self, splits: tuple[str, ...], kind: str) -> tf.data.Dataset:
-        """[n, S, S, 3] patches per image, in order."""
+        """[n, S, S, 3] uint8 patches of some images, in order."""
         size = self.backbone.image_size
         return read_patches(self.graph(splits), kind, size)
 
@@ -202,7 +203,7 @@ class Run:
         parts = np.array_split(nodes, -(-len(nodes) // 64))
         vectors = [
             self.backbone.neck(
-                self.backbone.trunk(load_patches(graph, part, size)),
+                self.backbone.trunk(as_images(load_patches(graph, part, size))),
                 training=False,
             )
             for part in parts

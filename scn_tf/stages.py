@@ -16,6 +16,7 @@ from export.feature_vector import save_feature_vector
 from scn_tf import batches
 from scn_tf import inputs
 from scn_tf import pictures
+from scn_tf.backbones.preprocessing import as_images
 from scn_tf.backbones.weights import require_weights
 from scn_tf.checkpoint import Checkpoints
 from scn_tf.config import Config
@@ -193,10 +194,11 @@ def export_module(run: Run) -> None:
         run.config.training.weight_decay,
     )
     patches = run.patches(run.held_out_splits, "images")
-    images = next(iter(patches.rebatch(_CHECKED_IMAGES).take(1)))
+    patches = next(iter(patches.rebatch(_CHECKED_IMAGES).take(1)))
+    images = np.asarray(as_images(patches))
     maps = backbone.trunk(images, training=False)
     expected = np.asarray(backbone.neck(maps, training=False))
-    results = check_module(module_dir, images.numpy(), expected)
+    results = check_module(module_dir, images, expected)
     run.log.write(
         "module",
         epoch=epoch,

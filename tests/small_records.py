@@ -10,6 +10,7 @@ from tfrecords.manifest import Shard
 from tfrecords.manifest import Split
 from tfrecords.manifest import write_manifest
 from tfrecords.schema import SCHEMA_VERSION
+from tfrecords.schema import snap
 from tfrecords.schema import StoredRecord
 from tfrecords.schema import to_example
 
@@ -25,13 +26,11 @@ def make_record(split, index, num_boxes, num_objects=1):
     encoded = tf.io.encode_jpeg(image.astype(np.uint8)).numpy()
     return StoredRecord(
         image_id=f"{split}-{index}",
-        split=split,
         encoded=encoded,
         height=height,
         width=width,
         object_boxes=random_boxes(rng, num_objects, height, width),
         object_labels=np.arange(num_objects) % 3 - 1,
-        object_names=tuple(["", *CLASSES][i % 3] for i in range(num_objects)),
         object_difficult=np.arange(num_objects) % 2 == 0,
         proposal_boxes=random_boxes(rng, num_boxes, height, width),
         proposal_scores=rng.uniform(size=num_boxes).astype(np.float32),
@@ -43,7 +42,7 @@ def make_record(split, index, num_boxes, num_objects=1):
 def random_boxes(rng, number, height, width):
     ends = rng.uniform(0, 1, [2, number, 2]) * [height, width]
     ends = np.sort(ends, axis=0)
-    return np.concatenate([ends[0], ends[1]], axis=1).astype(np.float32)
+    return snap(np.concatenate([ends[0], ends[1]], axis=1))
 
 
 def write_records(folder, shards):

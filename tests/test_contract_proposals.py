@@ -2,15 +2,47 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfrecords import boxes
 from tfrecords.image_record import ImageKey
 from tfrecords.image_record import ImageRecord
 from tfrecords.proposals import PROPOSERS
+from tfrecords.proposals import yolo_v8
 from tfrecords.proposals.proposals import ProposalOptions
 
 _METHODS = pytest.mark.parametrize("name", sorted(PROPOSERS))
+_OPTIONS = {}  # What a method cannot do without, by its name.
 _SIZES = [(120, 160), (90, 31), (1, 1), (2, 300), (7, 5)]
+
+
+@pytest.fixture(autouse=True)
+def _files(tmp_path, monkeypatch):
+    """Boxes for --proposals=file, and a stand-in for YOLO's detector."""
+    rng = np.random.default_rng(0)
+    corner = rng.uniform(-20, 100, (30, 2))
+    rows = np.concatenate([corner, corner + rng.uniform(-9, 90, (30, 2))], 1)
+    path = tmp_path / "boxes.csv"
+    with open(path, "w") as file:
+        print("image_id,ymin,xmin,ymax,xmax,score", file=file)
+        for row in rows:
+            print("one", *row, rng.random(), sep=",", file=file)
+    monkeypatch.setitem(_OPTIONS, "file", {"proposals_file": str(path)})
+    monkeypatch.setattr(yolo_v8, "_detector", lambda *_: _detect)
+
+
+def _detect(pictures):
+    """Nine regions around the middle, each as confident as it is bright."""
+    edge = np.linspace(0, 300, 9)
+    side = np.array([edge, edge / 2, 640 - edge, 640 - edge / 2]).T
+    regions = np.broadcast_to(side, (len(pictures), 9, 4)).astype(np.float32)
+    bright = pictures.mean((1, 2, 3))[:, None] / 255
+    return {
+        "boxes": tf.constant(regions),
+        "confidence": tf.constant(bright * np.linspace(1, 0.5, 9)),
+        "classes": tf.constant(np.tile(np.arange(9), (len(pictures), 1))),
+        "num_detections": tf.constant([9] * len(pictures)),
+    }.items()
 
 
 def _image(height, width):
@@ -33,12 +65,13 @@ def _record(height, width):
 
 
 def _propose(name, size=(120, 160), seed=0, **options):
-    return PROPOSERS[name](
-        _image(*size),
-        _record(*size),
-        ProposalOptions(**options),
-        np.random.default_rng(seed),
+    [found] = PROPOSERS[name].propose(
+        [_image(*size)],
+        [_record(*size)],
+        ProposalOptions(**options, **_OPTIONS.get(name, {})),
+        [np.random.default_rng(seed)],
     )
+    return found
 
 
 def test_the_table_is_sorted():
@@ -98,4 +131,33 @@ def test_the_picture_and_the_record_stay_as_they_are(name):
     image.flags.writeable = False
     record.boxes.flags.writeable = False
     rng = np.random.default_rng(0)
-    PROPOSERS[name](image, record, ProposalOptions(), rng)
+    options = ProposalOptions(**_OPTIONS.get(name, {}))
+    PROPOSERS[name].propose([image], [record], options, [rng])
+
+
+@_METHODS
+def test_a_batch_gives_what_its_pictures_give_one_by_one(name):
+    batch = PROPOSERS[name].propose(
+        [_image(*size) for size in _SIZES],
+        [_record(*size) for size in _SIZES],
+        ProposalOptions(**_OPTIONS.get(name, {})),
+        [np.random.default_rng(seed) for seed in range(len(_SIZES))],
+    )
+    assert len(batch) == len(_SIZES)
+    for seed, (size, found) in enumerate(zip(_SIZES, batch, strict=True)):
+        alone = _propose(name, size, seed)
+        np.testing.assert_array_equal(found.boxes, alone.boxes)
+        np.testing.assert_array_equal(found.scores, alone.scores)
+        assert found.labels == alone.labels
+
+
+@_METHODS
+def test_no_pictures_give_no_proposals(name):
+    assert PROPOSERS[name].propose([], [], ProposalOptions(), []) == []
+
+
+def test_methods_that_saw_labels_say_so_in_a_sentence():
+    leaks = {name: method.label_leak for name, method in PROPOSERS.items()}
+    without = {name for name, leak in leaks.items() if not leak}
+    assert without == {"edge_boxes", "uniform"}
+    assert all(" " in leaks[name] for name in leaks.keys() - without)

@@ -14,8 +14,9 @@ from scn_tf.feature_cache import cached_features
 from scn_tf.feature_cache import weights_digest
 from tfrecords.errors import InputError
 
-PATCHES = np.random.default_rng(0).uniform(size=(7, SIZE, SIZE, 3))
-PATCHES = PATCHES.astype(np.float32)
+PATCHES = np.random.default_rng(0).integers(0, 256, (7, SIZE, SIZE, 3))
+PATCHES = PATCHES.astype(np.uint8)
+IMAGES = np.float32(PATCHES / 255)
 
 
 class Source:
@@ -29,7 +30,7 @@ class Source:
             self.readings += 1
             yield from (PATCHES[:3], PATCHES[3:3], PATCHES[3:])
 
-        signature = tf.TensorSpec([None, SIZE, SIZE, 3], tf.float32)
+        signature = tf.TensorSpec([None, SIZE, SIZE, 3], tf.uint8)
         return tf.data.Dataset.from_generator(
             generate, output_signature=signature
         )
@@ -55,7 +56,7 @@ def fill(folder, source, backbone=None, dtype="float32", **description):
 def test_cached_rows_are_what_trunk_and_neck_say(tmp_path):
     backbone = tiny_backbone()
     cache = fill(tmp_path, Source(), backbone)
-    maps = backbone.trunk(PATCHES)
+    maps = backbone.trunk(IMAGES)
     np.testing.assert_allclose(cache.features, maps, rtol=1e-5, atol=1e-6)
     expected = backbone.neck(maps, training=False)
     np.testing.assert_allclose(cache.targets, expected, rtol=1e-5, atol=1e-6)

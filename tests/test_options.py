@@ -8,6 +8,8 @@ from tfrecords.errors import InputError
 from tfrecords.options import BuildOptions
 from tfrecords.options import define_flags
 from tfrecords.options import options_from_flags
+from tfrecords.options import runner_from_flags
+from tfrecords.options import RunnerOptions
 from tfrecords.proposals.proposals import ProposalOptions
 
 OPTIONS = BuildOptions("auto", "there", "uniform", ProposalOptions(), 5, 7, 3)
@@ -16,7 +18,7 @@ OPTIONS = BuildOptions("auto", "there", "uniform", ProposalOptions(), 5, 7, 3)
 @pytest.fixture
 def values(monkeypatch):
     own = flags.FlagValues()
-    for kind in ("enum", "string", "integer", "float"):
+    for kind in ("enum", "string", "integer", "float", "list"):
         define = getattr(flags, f"DEFINE_{kind}")
 
         def on_own(*arguments, define=define, **keywords):
@@ -36,7 +38,7 @@ def test_without_flags_the_options_are_the_defaults(values):
         proposal_options=ProposalOptions(),
         limit_images=0,
         seed=0,
-        num_shards=8,
+        num_shards=0,
     )
 
 
@@ -44,10 +46,9 @@ def test_without_flags_the_options_are_the_defaults(values):
     "field", dataclasses.fields(ProposalOptions), ids=lambda field: field.name
 )
 def test_every_proposal_option_is_a_flag(values, field):
-    text = "model.gz" if field.name == "edge_model" else "17"
-    values(["program", f"--{field.name}={text}"])
+    values(["program", f"--{field.name}=17"])
     options = options_from_flags(values).proposal_options
-    assert getattr(options, field.name) == type(field.default)(text)
+    assert getattr(options, field.name) == type(field.default)("17")
 
 
 def test_the_other_flags_reach_their_options(values):
@@ -63,9 +64,9 @@ def test_the_other_flags_reach_their_options(values):
     "word",
     [
         "--proposals=edge_box",
-        "--source=coco",
+        "--source=cocoa",
         "--limit_images=-1",
-        "--records_shards=0",
+        "--records_shards=-1",
         "--min_score=-0.5",
         "--boxes_per_image=few",
     ],
@@ -96,19 +97,40 @@ def test_every_other_option_decides_the_content(change):
     assert changed.content("voc") != OPTIONS.content("voc")
 
 
-def test_the_edge_model_counts_by_its_bytes(tmp_path):
+_FILES = pytest.mark.parametrize(
+    "name", ["edge_model", "proposals_file", "yolo_weights"]
+)
+
+
+def _with_file(name, value):
+    proposal_options = ProposalOptions(**{name: str(value)})
+    return dataclasses.replace(OPTIONS, proposal_options=proposal_options)
+
+
+@_FILES
+def test_a_file_counts_by_its_bytes(tmp_path, name):
     path = tmp_path / "model.yml.gz"
     path.write_bytes(b"abc")
-    options = dataclasses.replace(
-        OPTIONS, proposal_options=ProposalOptions(edge_model=str(path))
-    )
     wanted = hashlib.sha256(b"abc").hexdigest()
-    assert options.content("voc")["edge_model"] == wanted
+    assert _with_file(name, path).content("voc")[name] == wanted
 
 
-def test_a_missing_edge_model_is_named():
-    options = dataclasses.replace(
-        OPTIONS, proposal_options=ProposalOptions(edge_model="/no/model.gz")
-    )
-    with pytest.raises(InputError, match="--edge_model=/no/model.gz cannot"):
-        options.content("voc")
+def test_where_to_build_is_no_part_of_what_is_built(values):
+    values(["program", "--num_workers=3", "--beam_options=--runner=R,--a=b"])
+    runner = runner_from_flags(values)
+    assert runner == RunnerOptions(3, ("--runner=R", "--a=b"))
+    values.unparse_flags()
+    values(["program", "--num_workers=1", "--on_bad_image=stop"])
+    assert "on_bad_image" not in options_from_flags(values).content("voc")
+
+
+@_FILES
+def test_a_missing_file_is_named(name):
+    with pytest.raises(InputError, match=f"--{name}=/no/model.gz cannot"):
+        _with_file(name, "/no/model.gz").content("voc")
+
+
+@pytest.mark.parametrize("word", ["none", "pascalvoc"])
+def test_named_weights_count_by_their_name(word):
+    content = _with_file("yolo_weights", word).content("voc")
+    assert content["yolo_weights"] == word

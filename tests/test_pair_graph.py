@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,6 +10,7 @@ from tfrecords import pair_graph
 from tfrecords import schema
 from tfrecords.errors import InputError
 from tfrecords.pair_graph import read_pair_graph
+from tfrecords.reader import load_picture
 from tfrecords.schema import parse
 from tfrecords.schema import to_example
 
@@ -31,7 +34,6 @@ def test_a_split_is_its_images_one_after_the_other(folder):
     np.testing.assert_allclose(
         graph.boxes,
         np.concatenate([FIRST.proposal_boxes, SECOND.proposal_boxes]),
-        atol=1e-4,
     )
     assert graph.patch_image.tolist() == [0, 0, 0, 2, 2]
     assert graph.labels.tolist() == [-1, 0, 1, -1, 0]
@@ -116,7 +118,7 @@ def test_a_flipped_bit_is_found_and_its_record_named(folder):
 def test_a_truncated_shard_is_found(folder):
     path = folder / "train-0"
     path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(InputError, match=r"Record 1 of .*is damaged"):
+    with pytest.raises(InputError, match=r"Record 1 of .*the file ends within"):
         read_pair_graph(folder, ["train"])
 
 
@@ -138,12 +140,60 @@ def test_records_of_something_else_are_refused(folder, monkeypatch):
     path = folder / "val-0"
     with tf.io.TFRecordWriter(str(path)) as writer:
         writer.write(b"no example at all")
-    with pytest.raises(InputError, match="val-0, or a shard before it, holds"):
+    with pytest.raises(
+        InputError, match="Record 0 of .*val-0.*not one of our records"
+    ):
         read_pair_graph(folder, ["val"])
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 2)
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", 3)
     other = to_example(OTHER)
     monkeypatch.undo()
     with tf.io.TFRecordWriter(str(path)) as writer:
         writer.write(other)
-    with pytest.raises(InputError, match="schema version 1 was wanted"):
+    with pytest.raises(InputError, match="schema version 2 was wanted"):
         read_pair_graph(folder, ["val"])
+
+
+def test_bad_records_are_left_out_and_named_if_asked(folder, caplog):
+    path = folder / "train-0"
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1
+    path.write_bytes(content)
+    whole = read_pair_graph(folder, ["val"], "skip")
+    assert whole.bad_records == ()
+    with caplog.at_level("WARNING", "absl"):
+        graph = read_pair_graph(folder, ["train"], "skip")
+    assert graph.image_ids == ["train-1", "train-2"]
+    assert graph.patch_image.tolist() == [1, 1]
+    (bad,) = graph.bad_records
+    assert "Record 0 of " in bad and "train-0, at byte 0" in bad
+    assert bad in caplog.messages[0]
+    assert caplog.messages[-1] == "1 bad records are left out."
+    # What is left is read from where it lies.
+    assert load_picture(graph, 0).shape[:2] == (41, 59)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (dict(pairs=np.array([[0, 1], [1, 9]])), "points at no proposal"),
+        (dict(proposal_scores=np.ones(3, np.float32)), "number of scores"),
+        (dict(height=0), "has no size"),
+        (dict(height=30), "not inside of its picture"),
+        (
+            dict(proposal_boxes=np.float32([[1, 1, 9, 9], [5, 5, 5, 9]])),
+            "is empty or not inside",
+        ),
+    ],
+)
+def test_numbers_that_mislead_are_bad_too(tmp_path, change, fault):
+    bad = dataclasses.replace(make_record("train", 1, 2), **change)
+    write_records(tmp_path, {"train-0": [SECOND, bad]})
+    with pytest.raises(InputError, match=f"Record 1 of .*{fault}.*Delete"):
+        read_pair_graph(tmp_path, ["train"])
+    graph = read_pair_graph(tmp_path, ["train"], "skip")
+    assert graph.image_ids == ["train-2"]
+
+
+def test_an_unknown_answer_to_bad_records_is_refused(folder):
+    with pytest.raises(ValueError, match="'skip', 'stop'.*'ignore'"):
+        read_pair_graph(folder, ["train"], "ignore")

@@ -8,12 +8,13 @@ from tiny import tiny_backbone
 from tiny import tiny_head
 
 from scn_tf.backbones import frozen_copy
+from scn_tf.backbones.preprocessing import as_images
 from scn_tf.losses import pair_losses
 from scn_tf.pair_model import cached_pair_model
 from scn_tf.pair_model import live_pair_model
 
 RNG = np.random.default_rng(0)
-PATCHES = RNG.uniform(size=(6, SIZE, SIZE, 3)).astype(np.float32)
+PATCHES = RNG.integers(0, 256, (6, SIZE, SIZE, 3)).astype(np.uint8)
 PAIRS = np.array([[0, 1], [0, 2], [3, 1], [5, 4], [2, 5]])
 OFFSET = RNG.normal(size=(5, 8)).astype(np.float32)
 
@@ -40,7 +41,7 @@ class Network:
         return float(loss), [gradient.numpy() for gradient in gradients]
 
     def cached(self, pairs=PAIRS, offset=OFFSET):
-        maps = self.backbone.trunk(PATCHES).numpy()
+        maps = self.backbone.trunk(as_images(PATCHES)).numpy()
         inputs = {
             "features": maps,
             "target_features": self.top(maps).numpy(),
@@ -73,10 +74,10 @@ class Network:
         """Two passes per pair, as Figure 2 draws it."""
         predictions, targets = [], []
         for (source, target), offset in zip(PAIRS, OFFSET, strict=True):
-            bottom = self.backbone.trunk(PATCHES[[source]])
+            bottom = self.backbone.trunk(as_images(PATCHES[[source]]))
             h1 = self.backbone.neck(bottom, training=False)
             predictions.append(self.head(h1, offset[None]))
-            top = self.backbone.trunk(PATCHES[[target]])
+            top = self.backbone.trunk(as_images(PATCHES[[target]]))
             targets.append(self.top(top, training=False))
         return tf.concat(predictions, 0), tf.concat(targets, 0)
 

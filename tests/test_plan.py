@@ -79,3 +79,15 @@ def test_the_limit_is_kept():
         SmallSource(), small_options(limit_images=4), pathlib.Path("dir")
     )
     assert sum(len(task.keys) for task in tasks) == 4
+
+
+@pytest.mark.parametrize(
+    ("images", "shards"), [(3, 3), (20, 8), (8000, 8), (8001, 9), (20_500, 21)]
+)
+def test_by_default_a_file_holds_about_a_thousand_images(images, shards):
+    source = SmallSource(num_train=images, num_val=0)
+    tasks = plan_shards(
+        source, small_options(num_shards=0), pathlib.Path("dir")
+    )
+    assert len(tasks) == shards
+    assert max(len(task.keys) for task in tasks) <= 1000

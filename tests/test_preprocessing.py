@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from scn_tf.backbones.preprocessing import as_images
 from scn_tf.backbones.preprocessing import caffe_preprocessing
 from scn_tf.backbones.preprocessing import Preprocessing
 from scn_tf.backbones.preprocessing import signed_preprocessing
@@ -56,3 +57,10 @@ def test_it_survives_its_config():
     # 3 * blue - 1, 3 * green - 2, 3 * red - 3
     expected = 3 * IMAGES[..., ::-1] - np.array([1, 2, 3], np.float32)
     np.testing.assert_allclose(copy(IMAGES), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_bytes_become_images_between_0_and_1():
+    images = np.asarray(as_images(np.uint8([[0, 51, 255]])))
+    assert images.dtype == np.float32
+    # 51 / 255 = 1 / 5
+    np.testing.assert_allclose(images, [[0, 0.2, 1]], rtol=1e-6)

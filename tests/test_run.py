@@ -9,6 +9,7 @@ from absl.testing import flagsaver
 
 from scn_tf import config
 from scn_tf import main
+from scn_tf.backbones.preprocessing import as_images
 from scn_tf.run import Run
 
 
@@ -61,7 +62,7 @@ def test_source_vectors_are_the_necks(run):
     graph = run.graph(("val",))
     nodes = np.array([5, 0, 2, 0])  # any order, more than once
     patches = next(iter(run.patches(("val",), "proposals").rebatch(6)))
-    maps = run.backbone.trunk(patches)
+    maps = run.backbone.trunk(as_images(patches))
     expected = run.backbone.neck(maps, training=False).numpy()[nodes]
     vectors = run.source_vectors(graph, ("val",), nodes)
     np.testing.assert_allclose(vectors, expected, rtol=1e-2, atol=1e-2)
@@ -73,7 +74,7 @@ def test_live_source_vectors_are_the_necks_too(demo_run, tmp_path):
     graph = run.graph(("val",))
     nodes = np.array([5, 0, 2, 0])  # any order, more than once
     patches = next(iter(run.patches(("val",), "proposals").rebatch(6)))
-    maps = run.backbone.trunk(patches)
+    maps = run.backbone.trunk(as_images(patches))
     expected = run.backbone.neck(maps, training=False).numpy()[nodes]
     vectors = run.source_vectors(graph, ("val",), nodes)
     np.testing.assert_allclose(vectors, expected, rtol=1e-5, atol=1e-6)

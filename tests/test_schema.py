@@ -6,6 +6,7 @@ from tfrecords import schema
 from tfrecords.errors import InputError
 from tfrecords.schema import parse
 from tfrecords.schema import parse_structure
+from tfrecords.schema import snap
 from tfrecords.schema import StoredRecord
 from tfrecords.schema import to_example
 
@@ -14,18 +15,16 @@ def stored(num_boxes=3, num_objects=2, **changes):
     rng = np.random.default_rng(num_boxes)
     values = dict(
         image_id="dir/ä.jpg",
-        split="val",
         encoded=b"\xff\xd8picture",
         height=50,
         width=80,
-        object_boxes=rng.uniform(0, 50, [num_objects, 4]).astype(np.float32),
+        object_boxes=snap(rng.uniform(0, 50, [num_objects, 4])),
         object_labels=np.arange(num_objects) - 1,
-        object_names=("", "dog", "cat")[:num_objects],
         object_difficult=np.arange(num_objects) % 2 == 1,
-        proposal_boxes=rng.uniform(0, 50, [num_boxes, 4]).astype(np.float32),
+        proposal_boxes=snap(rng.uniform(0, 50, [num_boxes, 4])),
         proposal_scores=rng.uniform(size=num_boxes).astype(np.float32),
         proposal_labels=np.arange(num_boxes) - 1,
-        pairs=np.array([[0, 2], [2, 1]])[:num_boxes],
+        pairs=np.stack(np.tril_indices(num_boxes, -1), axis=1),
     )
     return StoredRecord(**{**values, **changes})
 
@@ -37,9 +36,7 @@ def in_dataset(serialized):
 
 def assert_same(parsed, record):
     for name in ("object_boxes", "proposal_boxes"):
-        np.testing.assert_allclose(
-            parsed[name], getattr(record, name), atol=1e-4
-        )
+        np.testing.assert_array_equal(parsed[name], getattr(record, name))
     for name in ("object_labels", "object_difficult", "proposal_scores"):
         np.testing.assert_array_equal(parsed[name], getattr(record, name))
     for name in ("proposal_labels", "pairs"):
@@ -53,11 +50,8 @@ def test_what_is_written_is_read_back(read, counts):
     parsed = read(to_example(record))
     assert_same(parsed, record)
     assert parsed["image_id"].numpy().decode() == record.image_id
-    assert parsed["split"].numpy() == b"val"
     assert parsed["encoded"].numpy() == record.encoded
     assert parsed["size"].numpy().tolist() == [50.0, 80.0]
-    names = [name.decode() for name in parsed["object_names"].numpy()]
-    assert tuple(names) == record.object_names
     assert parsed["proposal_boxes"].shape == (counts[0], 4)
     assert parsed["pairs"].dtype == tf.int64
 
@@ -70,31 +64,71 @@ def test_many_records_parse_to_the_same_numbers_as_one_by_one():
     assert parsed["proposal_boxes"].flat_values.shape == (5, 4)
 
 
-def test_objects_are_laid_out_as_the_object_detection_api_reads_them():
-    record = stored(
-        object_boxes=np.float32([[5, 8, 25, 40], [0, 0, 50, 80]]),
-        object_labels=np.array([1, -1]),
-        object_names=("dog", ""),
-    )
+def test_the_picture_is_named_as_in_the_object_detection_api():
+    record = stored()
     example = tf.train.Example.FromString(to_example(record))
     feature = example.features.feature
-
-    def floats(name):
-        return list(feature[f"image/object/bbox/{name}"].float_list.value)
-
-    # 5 / 50, 8 / 80, 25 / 50, 40 / 80; the second box is the whole image.
-    np.testing.assert_allclose(floats("ymin"), [0.1, 0])
-    np.testing.assert_allclose(floats("xmin"), [0.1, 0])
-    np.testing.assert_allclose(floats("ymax"), [0.5, 1])
-    np.testing.assert_allclose(floats("xmax"), [0.5, 1])
-    labels = feature["image/object/class/label"].int64_list.value
-    assert list(labels) == [2, 0]
-    texts = feature["image/object/class/text"].bytes_list.value
-    assert list(texts) == [b"dog", b""]
-    assert feature["image/format"].bytes_list.value[0] == b"jpeg"
     assert feature["image/encoded"].bytes_list.value[0] == record.encoded
     assert feature["image/height"].int64_list.value[0] == 50
-    assert feature["image/filename"].bytes_list.value[0].decode() == "dir/ä.jpg"
+    assert feature["image/width"].int64_list.value[0] == 80
+    assert (
+        feature["image/source_id"].bytes_list.value[0].decode() == "dir/ä.jpg"
+    )
+
+
+def test_a_record_is_little_more_than_its_picture():
+    # Eight proposals with all 28 pairs and three objects of 320 pixels.
+    rng = np.random.default_rng(0)
+    record = stored(
+        encoded=bytes(20_000),
+        object_boxes=snap(rng.uniform(0, 320, [3, 4])),
+        object_labels=np.array([7, 14, 19]),
+        object_difficult=np.zeros(3, bool),
+        proposal_boxes=snap(rng.uniform(0, 320, [8, 4])),
+        proposal_scores=np.ones(8, np.float32),
+        proposal_labels=np.full(8, -1),
+        pairs=np.stack(np.triu_indices(8, 1), axis=1),
+    )
+    assert len(to_example(record)) - 20_000 < 400
+
+
+def test_boxes_are_kept_to_a_64th_of_a_pixel_and_whole_ones_exactly():
+    box = np.float32([[0.01, 100.02, 319.99, 320]])
+    assert np.abs(snap(box) - box).max() <= 1 / 64
+    np.testing.assert_array_equal(snap(np.arange(5000.0)), np.arange(5000.0))
+
+
+def test_what_is_not_written_is_read_as_unknown_and_not_difficult():
+    plain = stored(
+        object_labels=np.full(2, -1),
+        object_difficult=np.zeros(2, bool),
+        proposal_labels=np.full(3, -1),
+    )
+    serialized = to_example(plain)
+    names = tf.train.Example.FromString(serialized).features.feature
+    assert not {"object/class", "object/difficult", "proposal/class"} & set(
+        names
+    )
+    assert_same(parse(serialized), plain)
+    # Beside a record that has all lists, each keeps its own.
+    parsed = parse_structure([serialized, to_example(stored()), serialized])
+    for index, record in enumerate([plain, stored(), plain]):
+        assert_same({name: parsed[name][index] for name in parsed}, record)
+
+
+@pytest.mark.parametrize("name", ["object/box", "proposal/box"])
+def test_a_box_of_other_than_four_numbers_is_refused(name):
+    example = tf.train.Example.FromString(to_example(stored()))
+    example.features.feature[name].int64_list.value.append(1)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="whole rows of 4"):
+        parse_structure([example.SerializeToString()])
+
+
+def test_as_many_labels_as_boxes_are_wanted():
+    example = tf.train.Example.FromString(to_example(stored()))
+    example.features.feature["object/class"].int64_list.value.append(1)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="classes than of"):
+        parse_structure([example.SerializeToString()])
 
 
 def test_equal_records_give_equal_bytes():
@@ -105,15 +139,15 @@ def test_another_schema_version_is_refused(monkeypatch):
     monkeypatch.setattr(schema, "SCHEMA_VERSION", 7)
     serialized = to_example(stored())
     monkeypatch.undo()
-    with pytest.raises(InputError, match="version 1 was wanted.*\\[7\\]"):
+    with pytest.raises(InputError, match="version 2 was wanted.*\\[7\\]"):
         parse(serialized)
     with pytest.raises(InputError, match="Build them again"):
         parse_structure([to_example(stored()), serialized])
-    with pytest.raises(tf.errors.InvalidArgumentError, match="version 1 was"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="version 2 was"):
         in_dataset(serialized)
 
 
 def test_a_foreign_record_is_refused_by_its_version():
     foreign = tf.train.Example().SerializeToString()
-    with pytest.raises(InputError, match="schema version 1 was wanted"):
+    with pytest.raises(InputError, match="schema version 2 was wanted"):
         parse(foreign)

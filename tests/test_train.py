@@ -30,8 +30,9 @@ from tfrecords.errors import InputError
 
 GRAPH = tiny_graph(num_images=5)  # 30 pairs
 BATCH_PAIRS = 7  # uneven on two replicas: 4 and 3
-IMAGES = np.random.default_rng(0).uniform(size=(20, 8, 8, 3))
-IMAGES = IMAGES.astype(np.float32)
+PATCHES = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3))
+PATCHES = PATCHES.astype(np.uint8)
+IMAGES = np.float32(PATCHES / 255)
 OPTIONS = TrainOptions(epochs=2, learning_rate=0.01)
 
 
@@ -110,7 +111,7 @@ def test_training_lowers_the_loss(tmp_path):
 def patches_in_memory(monkeypatch):
     """Live training without records on disk."""
     monkeypatch.setattr(
-        inputs, "load_patches", lambda graph, nodes, size: IMAGES[nodes]
+        inputs, "load_patches", lambda graph, nodes, size: PATCHES[nodes]
     )
 
 

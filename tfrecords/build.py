@@ -14,12 +14,13 @@ import hashlib
 import os
 import pathlib
 import platform
-import shutil
 import sys
 from collections.abc import Sequence
 
+import apache_beam
 import cv2
 import numpy as np
+import PIL
 import tensorflow as tf
 from absl import app
 from absl import flags
@@ -33,12 +34,13 @@ from tfrecords.manifest import Shard
 from tfrecords.manifest import Split
 from tfrecords.manifest import write_manifest
 from tfrecords.options import BuildOptions
+from tfrecords.options import RunnerOptions
+from tfrecords.parts import Parts
+from tfrecords.pipeline import build_shards
 from tfrecords.plan import plan_shards
 from tfrecords.schema import SCHEMA_VERSION
 from tfrecords.shard import ShardResult
 from tfrecords.shard import ShardTask
-from tfrecords.shard_pool import build_shards
-from tfrecords.shard_pool import NOTES_DIR
 from tfrecords.sources import open_source
 from tfrecords.sources.source import Source
 
@@ -46,8 +48,7 @@ from tfrecords.sources.source import Source
 def build(
     options: BuildOptions,
     records_dir: str | os.PathLike,
-    num_workers: int = 0,
-    progress: bool = True,
+    runner: RunnerOptions | None = None,
 ) -> Manifest:
     """Builds the records of `options` in `records_dir`, or finds them there.
 
@@ -55,14 +56,14 @@ def build(
         options: what to build.
         records_dir: folder for the shards and `manifest.json`; made if it
             is not there.
-        num_workers: processes; 0 takes one per core where that pays. Any
-            number writes the same bytes.
-        progress: whether to show a progress bar.
+        runner: where to build; any writes the same bytes. None takes this
+            machine.
 
     Raises:
         InputError: if no photograph can be used, if the folder holds other
             records or cannot be written, or if the disk is full.
     """
+    runner = runner or RunnerOptions()
     folder = pathlib.Path(records_dir).resolve()
     source = open_source(options.source, options.data_dir, options.seed)
     identity = {
@@ -73,7 +74,7 @@ def build(
     }
     finished = _finished(folder, identity)
     if finished is not None:
-        if progress:
+        if runner.progress:
             print(f"Records are up to date: {folder}")
         return finished
     tasks = plan_shards(source, options, folder)
@@ -81,13 +82,14 @@ def build(
         raise InputError(
             f"There are no photographs in --data_dir={options.data_dir}."
         )
-    _make_writable(folder)
     identity["versions"] = _versions()
-    results = build_shards(tasks, identity, num_workers, progress)
+    parts = Parts(folder, identity)
+    parts.make()
+    results = build_shards(tasks, parts, source, options, runner)
     manifest = _manifest(source, identity, tasks, results)
     _refuse_nothing(manifest, options)
     write_manifest(manifest, folder)
-    shutil.rmtree(folder / NOTES_DIR)
+    parts.remove()
     return manifest
 
 
@@ -100,7 +102,7 @@ def main(arguments: Sequence[str]) -> None:
         manifest = build(
             build_options.options_from_flags(values),
             values.records_dir,
-            values.num_workers,
+            build_options.runner_from_flags(values),
         )
     except InputError as error:
         sys.exit(f"Error: {error}")
@@ -149,19 +151,6 @@ def _finished(folder: pathlib.Path, identity: dict) -> Manifest | None:
         if not path.is_file() or path.stat().st_size != shard.bytes:
             return None
     return manifest
-
-
-def _make_writable(folder: pathlib.Path) -> None:
-    try:
-        (folder / NOTES_DIR).mkdir(parents=True, exist_ok=True)
-        trial = folder / NOTES_DIR / "trial"
-        trial.touch()
-        trial.unlink()
-    except OSError as error:
-        raise InputError(
-            f"--records_dir={folder} cannot be written ({error.strerror}). "
-            "Choose a folder that can."
-        ) from error
 
 
 def _manifest(
@@ -220,6 +209,8 @@ def _versions() -> dict[str, str]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "opencv": cv2.__version__,
+        "pillow": PIL.__version__,
+        "beam": apache_beam.__version__,
         "tensorflow": tf.__version__,
     }
 
@@ -228,12 +219,6 @@ if __name__ == "__main__":
     build_options.define_flags()
     flags.DEFINE_string(
         "records_dir", None, "Folder for the records.", required=True
-    )
-    flags.DEFINE_integer(
-        "num_workers",
-        0,
-        "Processes that build; 0 takes one per core where that pays.",
-        lower_bound=0,
     )
     flags.adopt_module_key_flags(build_options)
     app.run(main)

@@ -15,6 +15,7 @@ import pathlib
 import warnings
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -95,6 +96,11 @@ def load_image(image: pathlib.Path | bytes, max_side: int = 0) -> StoredImage:
         reasons.append("scaled")
         shown = _scaled(shown, max_side)
     encoded = _encoded(name, shown) if reasons else data
+    try:
+        # As readers will: what Pillow reads, OpenCV might not.
+        pixels = decode(encoded)
+    except InputError as error:
+        raise InputError(f"Cannot read {name}: {error}") from error
     return StoredImage(
         encoded=encoded,
         height=shown.height,
@@ -102,7 +108,7 @@ def load_image(image: pathlib.Path | bytes, max_side: int = 0) -> StoredImage:
         changed=", ".join(reasons),
         original_height=original_height,
         original_width=original_width,
-        pixels=decode(encoded) if reasons else np.array(shown.convert("RGB")),
+        pixels=pixels,
     )
 
 
@@ -134,9 +140,18 @@ def stated_shape(
 
 
 def decode(encoded: bytes) -> np.ndarray:
-    """Returns the RGB pixels of a stored picture, uint8 [H, W, 3]."""
-    with Image.open(io.BytesIO(encoded), formats=_FORMATS) as picture:
-        return np.array(picture.convert("RGB"))
+    """Returns the RGB pixels of a stored picture, uint8 [H, W, 3].
+
+    Raises:
+        InputError: if it cannot be decoded.
+    """
+    pixels = cv2.imdecode(
+        np.frombuffer(encoded, np.uint8),
+        cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION,
+    )
+    if pixels is None:
+        raise InputError("OpenCV cannot decode the picture.")
+    return pixels
 
 
 def _contents(image: pathlib.Path | bytes) -> tuple[str, bytes]:

@@ -8,21 +8,24 @@ Pictures are not decoded.
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterator
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from tfrecords.errors import InputError
 from tfrecords.manifest import Manifest
 from tfrecords.manifest import read_manifest
+from tfrecords.record_file import FramedRecord
+from tfrecords.record_file import read_records
 from tfrecords.schema import parse_structure
 
-# TFRecord framing: 8 bytes of length and 4 of checksum before a record,
-# 4 of checksum after it.
-_FRAME_BYTES = 16
+ON_BAD_RECORD = ("skip", "stop")
+
 _RECORDS_AT_ONCE = 256
+_NAMED = 10  # bad records in warnings
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -44,6 +47,7 @@ class PairGraph:
         shard_paths: the record files in order.
         record_shard: [I] int64 index into `shard_paths`.
         record_offset: [I] int64 byte at which the record's frame begins.
+        bad_records: what was left out, one sentence each.
     """
 
     image_ids: list[str]
@@ -60,36 +64,59 @@ class PairGraph:
     shard_paths: list[str]
     record_shard: np.ndarray
     record_offset: np.ndarray
+    bad_records: tuple[str, ...] = ()
 
 
 def read_pair_graph(
-    records_dir: str | os.PathLike, splits: Sequence[str]
+    records_dir: str | os.PathLike,
+    splits: Sequence[str],
+    on_bad_record: str = "stop",
 ) -> PairGraph:
     """Returns the pair graph of `splits`, one after the other.
 
-    Every record is read once and its checksums are verified.
+    Every record is read once and its checksums are verified; files are read
+    side by side.
+
+    Args:
+        records_dir: folder of finished records.
+        splits: names of splits.
+        on_bad_record: "stop", or "skip": a damaged record is left out, named
+            in a warning and in `PairGraph.bad_records`.
 
     Raises:
-        InputError: if a split or a shard is missing, or a record is damaged.
+        InputError: if a split or a shard is missing, or a record is damaged
+            and none shall be skipped.
     """
+    if on_bad_record not in ON_BAD_RECORD:
+        raise ValueError(
+            f"`on_bad_record` must be one of {ON_BAD_RECORD}. Received: "
+            f"{on_bad_record!r}."
+        )
     shards = _shards(read_manifest(records_dir), records_dir, splits)
-    record_shard, record_offset, parts = [], [], []
-    pending = []
-    for index, (path, images) in enumerate(shards):
-        for offset, serialized in _records(path, images):
-            record_shard.append(index)
-            record_offset.append(offset)
-            pending.append(serialized)
-            if len(pending) == _RECORDS_AT_ONCE:
-                parts.append(_structure(pending, path))
-                pending = []
-    if pending:
-        parts.append(_structure(pending, shards[-1][0]))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        contents = list(pool.map(lambda shard: _read(*shard), shards))
+    bad = tuple(text for content in contents for text in content.bad)
+    if bad and on_bad_record == "stop":
+        raise InputError(
+            f"{bad[0]}{f' ({len(bad)} are bad)' if len(bad) > 1 else ''}. "
+            f"Delete {records_dir} and build the records again (python -m "
+            "tfrecords.build), or leave them out with --on_bad_record=skip."
+        )
+    for text in bad[:_NAMED]:
+        logging.warning("Left out: %s.", text)
+    if bad:
+        logging.warning("%d bad records are left out.", len(bad))
+    offsets = [content.offsets for content in contents]
     return PairGraph(
-        **_joined(parts),
+        **_joined([part for content in contents for part in content.parts]),
         shard_paths=[str(path) for path, _ in shards],
-        record_shard=np.array(record_shard, np.int64),
-        record_offset=np.array(record_offset, np.int64),
+        record_shard=np.repeat(
+            np.arange(len(shards)), [len(part) for part in offsets]
+        ).astype(np.int64),
+        record_offset=np.concatenate([np.zeros(0, np.int64), *offsets]).astype(
+            np.int64
+        ),
+        bad_records=bad,
     )
 
 
@@ -110,43 +137,86 @@ def _shards(
     ]
 
 
-def _records(path: pathlib.Path, images: int) -> Iterator[tuple[int, bytes]]:
-    """Yields the byte offset and the bytes of every record of a shard."""
-    again = (
-        f"Delete {path.parent} and build the records again "
-        "(python -m tfrecords.build)."
-    )
+@dataclasses.dataclass
+class _Content:
+    """What is read of one shard: arrays of its records, and its faults."""
+
+    parts: list[dict] = dataclasses.field(default_factory=list)
+    offsets: list[int] = dataclasses.field(default_factory=list)
+    bad: list[str] = dataclasses.field(default_factory=list)
+
+
+def _read(path: pathlib.Path, images: int) -> _Content:
     if not path.is_file():
-        raise InputError(f"{path} is named by the manifest but gone. {again}")
-    offset = 0
-    index = 0
-    try:
-        for serialized in tf.data.TFRecordDataset(str(path)):
-            serialized = serialized.numpy()
-            yield offset, serialized
-            offset += len(serialized) + _FRAME_BYTES
-            index += 1
-    except tf.errors.DataLossError as error:
         raise InputError(
-            f"Record {index} of {path}, at byte {offset}, is damaged "
-            f"({error.message}). {again}"
-        ) from error
-    if index != images:
-        raise InputError(
-            f"{path} holds {index} records; {images} were wanted. {again}"
+            f"{path} is named by the manifest but gone. Delete {path.parent} "
+            "and build the records again (python -m tfrecords.build)."
         )
+    content = _Content()
+    pending = []
+    num_records = 0
+    for record in read_records(path):
+        num_records += 1
+        if record.fault:
+            content.bad.append(_named(path, record, record.fault))
+            continue
+        pending.append(record)
+        if len(pending) == _RECORDS_AT_ONCE:
+            _parse(path, pending, content)
+            pending = []
+    if pending:
+        _parse(path, pending, content)
+    if num_records != images:
+        content.bad.append(
+            f"{path} holds {num_records} records; {images} were wanted"
+        )
+    return content
 
 
-def _structure(serialized: list[bytes], path: pathlib.Path) -> dict:
+def _parse(
+    path: pathlib.Path, records: list[FramedRecord], content: _Content
+) -> None:
+    """Adds records to `content`, one by one where not all can be parsed."""
     try:
-        parsed = parse_structure(serialized)
+        parsed = parse_structure([record.content for record in records])
+        fault = _structure_fault(parsed)
     except tf.errors.InvalidArgumentError as error:
-        raise InputError(
-            f"{path}, or a shard before it, holds something else than our "
-            f"records ({error.message}). Build the records again in another "
-            "--records_dir."
-        ) from error
-    return {name: _arrays(value) for name, value in parsed.items()}
+        fault = f"it is not one of our records ({error.message})"
+    if not fault:
+        content.offsets += [record.offset for record in records]
+        content.parts.append(
+            {name: _arrays(value) for name, value in parsed.items()}
+        )
+    elif len(records) == 1:
+        content.bad.append(_named(path, records[0], fault))
+    else:
+        for record in records:
+            _parse(path, [record], content)
+
+
+def _structure_fault(parsed: dict) -> str:
+    """Says what would mislead who reads the numbers; "" if all is well."""
+    size = parsed["size"].numpy()
+    if (size <= 0).any():
+        return "its picture has no size"
+    num_boxes = parsed["proposal_boxes"].row_lengths().numpy()
+    if (parsed["proposal_scores"].row_lengths().numpy() != num_boxes).any():
+        return "it has another number of scores than of proposals"
+    pairs = parsed["pairs"].flat_values.numpy()
+    limit = num_boxes[parsed["pairs"].value_rowids().numpy()]
+    if (pairs < 0).any() or (pairs >= limit[:, np.newaxis]).any():
+        return "one of its pairs points at no proposal"
+    for name in ("proposal_boxes", "object_boxes"):
+        rows = parsed[name].value_rowids().numpy()
+        boxes = parsed[name].flat_values.numpy()
+        inside = (boxes[:, :2] >= 0) & (boxes[:, 2:] <= size[rows])
+        if not (inside & (boxes[:, :2] < boxes[:, 2:])).all():
+            return "one of its boxes is empty or not inside of its picture"
+    return ""
+
+
+def _named(path: pathlib.Path, record: FramedRecord, fault: str) -> str:
+    return f"Record {record.index} of {path}, at byte {record.offset}: {fault}"
 
 
 def _arrays(value: tf.Tensor | tf.RaggedTensor) -> np.ndarray | tuple:

@@ -15,6 +15,11 @@ from tfrecords.options import BuildOptions
 from tfrecords.shard import ShardTask
 from tfrecords.sources.source import Source
 
+# What an interrupted build does again is a shard at most; many small files
+# are slow on network disks.
+_IMAGES_PER_SHARD = 1000
+_LEAST_SHARDS = 8
+
 
 def sample_keys(
     keys: Sequence[ImageKey], limit_images: int, seed: int
@@ -58,17 +63,21 @@ def plan_shards(
 
     A file holds consecutive images; the files of a split differ by one
     image at most. A split with fewer images than `options.num_shards` gets
-    one file per image.
+    one file per image. With `num_shards` 0, a file holds about a thousand
+    images, and there are at least 8.
     """
     keys = sample_keys(source.keys(), options.limit_images, options.seed)
     tasks = []
     for split in dict.fromkeys(key.split for key in keys):
         of_split = [key for key in keys if key.split == split]
-        num_shards = min(options.num_shards, len(of_split))
+        wanted = options.num_shards or max(
+            _LEAST_SHARDS, -(-len(of_split) // _IMAGES_PER_SHARD)
+        )
+        num_shards = min(wanted, len(of_split))
         bounds = np.linspace(0, len(of_split), num_shards + 1).astype(int)
         for index in range(num_shards):
             name = f"{split}-{index:05d}-of-{num_shards:05d}.tfrecord"
             part = tuple(of_split[bounds[index] : bounds[index + 1]])
             path = records_dir / name
-            tasks.append(ShardTask(source, options, split, path, part))
+            tasks.append(ShardTask(split, path, part))
     return tasks

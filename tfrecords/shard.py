@@ -1,8 +1,8 @@
-"""One shard of records, a pure function of its task.
+"""One shard of records, a pure function of its photographs and the options.
 
 In: a source, the names of some of its photographs and the options. Out: one
-TFRecord file, and what is to be said about it. Processes share nothing, so
-any number of them writes the same bytes.
+TFRecord file, and what is to be said about it. Nothing is shared between
+shards, so any number of machines writes the same bytes.
 """
 
 import collections
@@ -10,27 +10,29 @@ import dataclasses
 import hashlib
 import pathlib
 from collections.abc import Callable
+from collections.abc import Iterator
 
 import numpy as np
-import tensorflow as tf
 
 from tfrecords import boxes as box_rules
 from tfrecords.errors import InputError
 from tfrecords.files import replacing
 from tfrecords.image_record import ImageKey
 from tfrecords.image_record import ImageRecord
-from tfrecords.images import decode
 from tfrecords.images import load_image
 from tfrecords.images import StoredImage
 from tfrecords.options import BuildOptions
 from tfrecords.pairs import all_pairs
 from tfrecords.proposals import PROPOSERS
 from tfrecords.proposals.proposals import Proposals
+from tfrecords.record_file import frame
+from tfrecords.schema import snap
 from tfrecords.schema import StoredRecord
 from tfrecords.schema import to_example
 from tfrecords.sources.source import Source
 
-_BLOCK_BYTES = 1 << 20
+# Pictures that a proposal method gets at a time: a detector's batch.
+_PICTURES_AT_ONCE = 8
 _UNUSED_PAIRS = "pairs of the source not used: the proposals are not its boxes"
 
 
@@ -39,15 +41,11 @@ class ShardTask:
     """One file to write.
 
     Attributes:
-        source: where the photographs are read.
-        options: of the build.
         split: the split of all `keys`.
         path: of the finished file.
         keys: the photographs in order.
     """
 
-    source: Source
-    options: BuildOptions
     split: str
     path: pathlib.Path
     keys: tuple[ImageKey, ...]
@@ -74,47 +72,60 @@ class ShardResult:
     noted: dict[str, list[str]]
 
 
+@dataclasses.dataclass
+class _Picture:
+    """A photograph on its way into the shard."""
+
+    record: ImageRecord
+    stored: StoredImage
+    notes: collections.Counter
+
+
 def build_shard(
-    task: ShardTask, on_image: Callable[[], None] = lambda: None
+    task: ShardTask,
+    source: Source,
+    options: BuildOptions,
+    on_images: Callable[[int], None] = lambda number: None,
 ) -> ShardResult:
-    """Writes the file of `task`; a photograph that is no good is skipped.
+    """Writes the file of `task`.
 
     Args:
         task: what to write.
-        on_image: called after every photograph, written or skipped.
+        source: where the photographs are read.
+        options: of the build.
+        on_images: called with the number of photographs that were written
+            or skipped since it was called last.
 
     Raises:
-        InputError: if the disk is full; nothing is left at `task.path`.
+        InputError: if the disk is full, or a photograph is no good and
+            `options.on_bad_image` is "stop"; nothing is left at `task.path`.
     """
     counts = collections.Counter(images=0, proposals=0, pairs=0, objects=0)
     notes = collections.Counter()
     noted = collections.defaultdict(list)
     skipped = []
-    with replacing(task.path) as temporary:
-        with tf.io.TFRecordWriter(str(temporary)) as writer:
-            for key in task.keys:
-                try:
-                    image_record = task.source.read(key)
-                    picture = load_image(image_record.image)
-                    _check_size(image_record, picture)
-                except InputError as error:
-                    skipped.append({**vars(key), "reason": str(error)})
-                else:
-                    of_image = collections.Counter()
-                    record = _stored(task, image_record, picture, of_image)
-                    writer.write(to_example(record))
-                    notes.update(of_image)
-                    for note in of_image:
-                        noted[note].append(key.image_id)
-                    counts["images"] += 1
-                    counts["proposals"] += len(record.proposal_boxes)
-                    counts["pairs"] += len(record.pairs)
-                    counts["objects"] += len(record.object_boxes)
-                on_image()
-        sha256 = file_digest(temporary)
-        num_bytes = temporary.stat().st_size
+    digest = hashlib.sha256()
+    num_bytes = 0
+    with replacing(task.path) as temporary, open(temporary, "wb") as file:
+        for start in range(0, len(task.keys), _PICTURES_AT_ONCE):
+            keys = task.keys[start : start + _PICTURES_AT_ONCE]
+            pictures = list(_pictures(keys, source, options, skipped))
+            records = _records(pictures, source, options)
+            for picture, record in zip(pictures, records, strict=True):
+                framed = frame(to_example(record))
+                file.write(framed)
+                digest.update(framed)
+                num_bytes += len(framed)
+                notes.update(picture.notes)
+                for note in picture.notes:
+                    noted[note].append(record.image_id)
+                counts["images"] += 1
+                counts["proposals"] += len(record.proposal_boxes)
+                counts["pairs"] += len(record.pairs)
+                counts["objects"] += len(record.object_boxes)
+            on_images(len(keys))
     return ShardResult(
-        sha256=sha256,
+        sha256=digest.hexdigest(),
         bytes=num_bytes,
         counts=dict(counts),
         skipped=skipped,
@@ -123,13 +134,31 @@ def build_shard(
     )
 
 
-def file_digest(path: pathlib.Path) -> str:
-    """Returns the SHA-256 of a file of any size, in hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
+def _pictures(
+    keys: tuple[ImageKey, ...],
+    source: Source,
+    options: BuildOptions,
+    skipped: list[dict],
+) -> Iterator[_Picture]:
+    """Yields the photographs that can be used, names the others."""
+    for key in keys:
+        try:
+            record = source.read(key)
+            stored = load_image(record.image, options.max_side)
+            _check_size(record, stored)
+        except InputError as error:
+            if options.on_bad_image == "stop":
+                raise InputError(
+                    f"{key.image_id} cannot be used: {error} To leave out "
+                    "what cannot be used, give --on_bad_image=skip."
+                ) from error
+            skipped.append({**dataclasses.asdict(key), "reason": str(error)})
+            continue
+        notes = collections.Counter()
+        if stored.changed:
+            notes[f"picture changed: {stored.changed}"] += 1
+        record = _inside(_scaled(record, stored), stored, notes)
+        yield _Picture(record, stored, notes)
 
 
 def _check_size(image_record: ImageRecord, picture: StoredImage) -> None:
@@ -138,67 +167,41 @@ def _check_size(image_record: ImageRecord, picture: StoredImage) -> None:
     Raises:
         InputError: if the boxes refer to a picture of another size.
     """
-    if image_record.size in (None, (picture.height, picture.width)):
+    upright = picture.original_height, picture.original_width
+    if image_record.size in (None, upright):
         return
     height, width = image_record.size
     raise InputError(
         f"its boxes refer to {width} x {height}, the upright picture is "
-        f"{picture.width} x {picture.height} (width x height in pixels). "
+        f"{upright[1]} x {upright[0]} (width x height in pixels). "
         "Restore the picture that was annotated, or correct the boxes and "
         "the size stated with them."
     )
 
 
-def _stored(
-    task: ShardTask,
-    image_record: ImageRecord,
-    picture: StoredImage,
-    notes: collections.Counter,
-) -> StoredRecord:
-    """Returns the record of one picture and counts what was changed."""
-    if picture.changed:
-        notes[f"picture changed: {picture.changed}"] += 1
-    image_record = _inside(image_record, (picture.height, picture.width), notes)
-    options = task.options
-    image_id = image_record.key.image_id
-    proposals = PROPOSERS[options.proposals](
-        decode(picture.encoded),
-        image_record,
-        options.proposal_options,
-        _random(options.seed, image_id, "proposals"),
-    )
-    pairs = _pairs(image_record, proposals, options, notes)
-    index = {name: number for number, name in enumerate(task.source.classes)}
-    return StoredRecord(
-        image_id=image_id,
-        split=task.split,
-        encoded=picture.encoded,
-        height=picture.height,
-        width=picture.width,
-        object_boxes=image_record.boxes,
-        object_labels=_indices(image_record.labels, index),
-        object_names=tuple(image_record.labels),
-        object_difficult=image_record.difficult,
-        proposal_boxes=proposals.boxes,
-        proposal_scores=proposals.scores,
-        proposal_labels=_indices(proposals.labels, index),
-        pairs=pairs,
-    )
+def _scaled(image_record: ImageRecord, picture: StoredImage) -> ImageRecord:
+    """Returns the record with its boxes in pixels of the stored picture."""
+    heights = picture.height, picture.original_height
+    widths = picture.width, picture.original_width
+    factor = np.array([heights[0] / heights[1], widths[0] / widths[1]] * 2)
+    boxes = np.asarray(image_record.boxes, np.float32).reshape(-1, 4) * factor
+    return dataclasses.replace(image_record, boxes=boxes.astype(np.float32))
 
 
 def _inside(
     image_record: ImageRecord,
-    size: tuple[int, int],
+    picture: StoredImage,
     notes: collections.Counter,
 ) -> ImageRecord:
     """Returns the record with its boxes clipped and the wrong ones dropped."""
-    faults = box_rules.faults(image_record.boxes, size)
+    size = picture.height, picture.width
+    boxes = snap(image_record.boxes).reshape(-1, 4)
+    faults = box_rules.faults(boxes, size)
     for fault in filter(None, faults):
         notes[f"box dropped: {fault}"] += 1
     kept = np.array([not fault for fault in faults], bool)
-    boxes = np.asarray(image_record.boxes, np.float32).reshape(-1, 4)[kept]
-    clipped = box_rules.clip(boxes, size)
-    num_clipped = int(np.any(boxes != clipped, axis=1).sum())
+    clipped = box_rules.clip(boxes[kept], size)
+    num_clipped = int(np.any(boxes[kept] != clipped, axis=1).sum())
     if num_clipped:
         notes["box clipped"] += num_clipped
     labels = zip(image_record.labels, kept, strict=True)
@@ -216,30 +219,73 @@ def _inside(
     )
 
 
-def _pairs(
-    image_record: ImageRecord,
-    proposals: Proposals,
-    options: BuildOptions,
-    notes: collections.Counter,
-) -> np.ndarray:
-    """Returns the source's own pairs of its boxes, or all pairs [P, 2]."""
-    if len(proposals.boxes) < 2:
-        notes["fewer than two proposals"] += 1
-        return np.zeros([0, 2], np.int64)
-    fixed = image_record.pairs
-    if fixed is not None:
-        if np.array_equal(proposals.boxes, image_record.boxes):
-            return np.asarray(fixed, np.int64).reshape(-1, 2)
-        notes[_UNUSED_PAIRS] += 1
-    image_id = image_record.key.image_id
-    return all_pairs(
-        len(proposals.boxes), _random(options.seed, image_id, "pairs")
+def _records(
+    pictures: list[_Picture], source: Source, options: BuildOptions
+) -> Iterator[StoredRecord]:
+    """Yields the records of pictures whose proposals are found together."""
+    if not pictures:
+        return
+    proposals = PROPOSERS[options.proposals].propose(
+        [picture.stored.pixels for picture in pictures],
+        [picture.record for picture in pictures],
+        options.proposal_options,
+        [_random(options, picture, "proposals") for picture in pictures],
+    )
+    index = {name: number for number, name in enumerate(source.classes)}
+    for picture, found in zip(pictures, proposals, strict=True):
+        found = _usable(found, picture)
+        yield StoredRecord(
+            image_id=picture.record.key.image_id,
+            encoded=picture.stored.encoded,
+            height=picture.stored.height,
+            width=picture.stored.width,
+            object_boxes=picture.record.boxes,
+            object_labels=_indices(picture.record.labels, index),
+            object_difficult=picture.record.difficult,
+            proposal_boxes=found.boxes,
+            proposal_scores=found.scores,
+            proposal_labels=_indices(found.labels, index),
+            pairs=_pairs(picture, found, options),
+        )
+
+
+def _usable(proposals: Proposals, picture: _Picture) -> Proposals:
+    """Returns the proposals as they are stored, less what becomes empty."""
+    size = picture.stored.height, picture.stored.width
+    boxes = box_rules.clip(snap(proposals.boxes).reshape(-1, 4), size)
+    faults = box_rules.faults(boxes, size)
+    kept = np.flatnonzero([not fault for fault in faults])
+    if len(kept) < len(boxes):
+        picture.notes["proposal dropped: empty"] += len(boxes) - len(kept)
+    return Proposals(
+        boxes=boxes[kept],
+        scores=proposals.scores[kept],
+        labels=tuple(proposals.labels[index] for index in kept),
     )
 
 
-def _random(seed: int, image_id: str, purpose: str) -> np.random.Generator:
+def _pairs(
+    picture: _Picture, proposals: Proposals, options: BuildOptions
+) -> np.ndarray:
+    """Returns the source's own pairs of its boxes, or all pairs [P, 2]."""
+    if len(proposals.boxes) < 2:
+        picture.notes["fewer than two proposals"] += 1
+        return np.zeros([0, 2], np.int64)
+    fixed = picture.record.pairs
+    if fixed is not None:
+        if np.array_equal(proposals.boxes, picture.record.boxes):
+            return np.asarray(fixed, np.int64).reshape(-1, 2)
+        picture.notes[_UNUSED_PAIRS] += 1
+    rng = _random(options, picture, "pairs")
+    return all_pairs(len(proposals.boxes), rng)
+
+
+def _random(
+    options: BuildOptions, picture: _Picture, purpose: str
+) -> np.random.Generator:
     """Returns a generator that depends on neither shard nor process."""
-    words = f"{seed}/{purpose}/{image_id}".encode()
+    image_id = picture.record.key.image_id
+    words = f"{options.seed}/{purpose}/{image_id}".encode()
     digest = hashlib.sha256(words).digest()
     return np.random.default_rng(int.from_bytes(digest, "little"))
 

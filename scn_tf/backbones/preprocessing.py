@@ -2,6 +2,7 @@
 
 In: float32 RGB images in [0, 1]. Out: the numbers the network was trained
 on. It is a layer so that it travels inside every saved or exported model.
+Before it, `as_images` makes images of the bytes that patches are read as.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,11 @@ from keras import ops
 
 # Mean of ImageNet's training pictures, blue, green, red, in 0..255 (Caffe).
 CAFFE_MEAN = (103.939, 116.779, 123.68)
+
+
+def as_images(patches: keras.KerasTensor) -> keras.KerasTensor:
+    """Returns float32 images in [0, 1] of patches of uint8, any shape."""
+    return ops.cast(patches, "float32") * (1 / 255)
 
 
 @keras.saving.register_keras_serializable(package="scn_tf")

@@ -12,6 +12,7 @@ import tensorflow as tf
 import tqdm
 
 from scn_tf.backbones.backbone import Backbone
+from scn_tf.backbones.preprocessing import as_images
 from scn_tf.feature_cache import FeatureCache
 from scn_tf.run_log import progress_interval
 
@@ -27,8 +28,8 @@ def feature_vectors(
         backbone: the network as it is now.
         cache: of these patches; its trunk features are used where it has
             them.
-        patches: the same patches as [n, S, S, 3] elements, read only where
-            the cache holds no trunk features.
+        patches: the same patches as [n, S, S, 3] uint8 elements, read only
+            where the cache holds no trunk features.
 
     Returns:
         [N, D] float32.
@@ -37,8 +38,8 @@ def feature_vectors(
         return neck_vectors(backbone.neck, cache.features)
 
     @tf.function(reduce_retracing=True)
-    def forward(images: tf.Tensor) -> tf.Tensor:
-        maps = backbone.trunk(images, training=False)
+    def forward(patches: tf.Tensor) -> tf.Tensor:
+        maps = backbone.trunk(as_images(patches), training=False)
         return backbone.neck(maps, training=False)
 
     batches = tqdm.tqdm(

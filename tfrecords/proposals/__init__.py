@@ -1,16 +1,31 @@
 """Proposal methods by name: pixels in, object-like boxes out (section 4.3).
 
-Each takes the pixels (uint8 [H, W, 3] RGB, left as they are), the
-ImageRecord, the ProposalOptions and a Generator, and gives Proposals. The
-result depends on nothing else.
+A method is a Proposer: it takes a batch of pictures and says whether labels
+were used to find its boxes. One file, one function, one line here.
 """
 
 from tfrecords.proposals.edge_boxes import propose_edge_boxes
+from tfrecords.proposals.file import propose_file
 from tfrecords.proposals.ground_truth import propose_ground_truth
+from tfrecords.proposals.proposals import one_by_one
+from tfrecords.proposals.proposals import Proposer
 from tfrecords.proposals.uniform import propose_uniform
+from tfrecords.proposals.yolo_v8 import propose_yolo
 
 PROPOSERS = {
-    "edge_boxes": propose_edge_boxes,
-    "ground_truth": propose_ground_truth,
-    "uniform": propose_uniform,
+    "edge_boxes": Proposer(one_by_one(propose_edge_boxes)),
+    "file": Proposer(
+        one_by_one(propose_file),
+        "the boxes come from a file; whether labels were used to find them "
+        "is not known",
+    ),
+    "ground_truth": Proposer(
+        one_by_one(propose_ground_truth), "the boxes were drawn by annotators"
+    ),
+    "uniform": Proposer(one_by_one(propose_uniform)),
+    "yolo": Proposer(
+        propose_yolo,
+        "the detector was trained with labels (yolo_v8_m_pascalvoc: those of "
+        "VOC2012)",
+    ),
 }

@@ -17,18 +17,21 @@ from tfrecords.errors import InputError
 from tfrecords.image_record import ImageRecord
 from tfrecords.proposals.proposals import ProposalOptions
 from tfrecords.proposals.proposals import Proposals
+from tfrecords.proposals.suppression import diverse_order
 
 # EdgeBoxes leaves out weaker edges; its own value is for structured edges.
 _STRUCTURED_MIN_MAGNITUDE = 0.1
-# For gradients, chosen on VOC2007 photographs of 320 pixels: the same recall
-# as with a blur of 1 pixel and 0.1, in a sixth of the time.
-_BLUR_SIGMA = 2.0  # pixels
-_GRADIENT_MIN_MAGNITUDE = 0.2
+# For gradients. These two, the square root in `gradient_edges` and the
+# defaults of `edge_beta` and `nms_iou` were chosen on 300 VOC2007 train
+# photographs of 320 pixels; docs/experiments.md, "Proposals", has the sweep.
+_BLUR_SIGMA = 2.5  # pixels
+_GRADIENT_MIN_MAGNITUDE = 0.15
 # The strongest half percent of the contours may vary; the rest is scaled.
 _FULL_EDGE_PERCENTILE = 99.5
 # Scharr's answer to a blurred step of about 4 gray levels: weaker ones are
 # noise, also where nothing stronger is in the picture.
 _FAINT_EDGE = 25.0
+_SEARCH_LIMITS = {"edge_alpha": (0.2, 0.9), "edge_beta": (0.1, 1.0)}
 _MODEL_OPTIONS = (
     "stride",
     "shrinkNumber",
@@ -61,15 +64,20 @@ def propose_edge_boxes(
         image: [H, W, 3] uint8 RGB.
         record: not used.
         options: `min_score`, `max_aspect_ratio`, `min_box_area`,
-            `boxes_per_image` (0 for all) and `edge_model`.
+            `boxes_per_image` (0 for all), `edge_alpha`, `edge_beta`,
+            `nms_iou` and `edge_model`.
         rng: not used.
 
     Returns:
-        Proposals without labels, best first; the scores are EdgeBoxes'.
+        Proposals without labels, best first. Every box has at least
+        `min_score` by EdgeBoxes' count; the scores given are that, lessened
+        where a box overlaps a better one (`diverse_order`).
 
     Raises:
-        InputError: if `edge_model` is missing or does not fit.
+        InputError: if `edge_model` is missing or does not fit, or if
+            `edge_alpha` or `edge_beta` would stop EdgeBoxes.
     """
+    _check_search(options)
     if options.edge_model:
         edges, orientations = _structured_edges(image, options.edge_model)
         min_magnitude = _STRUCTURED_MIN_MAGNITUDE
@@ -77,6 +85,8 @@ def propose_edge_boxes(
         edges, orientations = gradient_edges(image)
         min_magnitude = _GRADIENT_MIN_MAGNITUDE
     detector = cv2.ximgproc.createEdgeBoxes(
+        alpha=options.edge_alpha,
+        beta=options.edge_beta,
         minScore=options.min_score,
         edgeMinMag=min_magnitude,
         maxAspectRatio=options.max_aspect_ratio,
@@ -84,22 +94,28 @@ def propose_edge_boxes(
     )
     rows, scores = detector.getBoundingBoxes(edges, orientations)
     x, y, width, height = np.reshape(rows, (-1, 4)).astype(np.float32).T
-    found = np.stack([y, x, y + height, x + width], axis=-1)  # [N, 4]
+    # OpenCV counts pixels from 1 here, as the original did for MATLAB, and
+    # its width is last less first: pixels x - 1 to x - 1 + width, inclusive.
+    found = np.stack([y - 1, x - 1, y + height, x + width], axis=-1)  # [N, 4]
     found = boxes.clip(found, image.shape[:2])
     scores = np.reshape(scores, -1).astype(np.float32)
     # EdgeBoxes moves the sides after it has checked shape and size.
     fit = _fitting(found, options) & (scores >= options.min_score)
-    order = np.flatnonzero(fit)
-    order = order[np.argsort(-scores[order], kind="stable")]
-    if options.boxes_per_image:
-        order = order[: options.boxes_per_image]
+    found, scores = found[fit], scores[fit]
+    order, scores = diverse_order(
+        found, scores, options.nms_iou, options.boxes_per_image
+    )
     return Proposals(
-        boxes=found[order], scores=scores[order], labels=("",) * len(order)
+        boxes=found[order], scores=scores, labels=("",) * len(order)
     )
 
 
 def gradient_edges(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns thin contours from the strongest color gradient.
+
+    The gradient is that of the square roots of the values: it weighs the
+    dark parts of a picture more nearly like the bright ones, and so finds
+    more objects at every number of boxes.
 
     Args:
         image: [H, W, 3] uint8 RGB.
@@ -108,7 +124,8 @@ def gradient_edges(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         [H, W] float32 edge strength in [0, 1], 0 off the ridge of an edge;
         and [H, W] float32 direction across the edge in [0, pi), 0 along x.
     """
-    smooth = cv2.GaussianBlur(image.astype(np.float32), (0, 0), _BLUR_SIGMA)
+    roots = np.sqrt(255 * image.astype(np.float32))  # Again in [0, 255].
+    smooth = cv2.GaussianBlur(roots, (0, 0), _BLUR_SIGMA)
     dx = cv2.Scharr(smooth, cv2.CV_32F, 1, 0)
     dy = cv2.Scharr(smooth, cv2.CV_32F, 0, 1)
     strongest = np.argmax(dx * dx + dy * dy, axis=-1)[..., None]
@@ -145,6 +162,17 @@ def _thinned(
         for step in (1, -1)
     )
     return np.where((strength >= ahead) & (strength >= behind), strength, 0)
+
+
+def _check_search(options: ProposalOptions) -> None:
+    """Refuses what OpenCV divides by zero or never ends on."""
+    for name, (least, most) in _SEARCH_LIMITS.items():
+        value = getattr(options, name)
+        if not least <= value <= most:
+            raise InputError(
+                f"--{name}={value} cannot be used. Wanted: a number between "
+                f"{least} and {most}. Correct it, or leave the flag out."
+            )
 
 
 def _fitting(found: np.ndarray, options: ProposalOptions) -> np.ndarray:

@@ -1,8 +1,12 @@
 """What every proposal method takes and returns."""
 
 import dataclasses
+from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
+
+from tfrecords.image_record import ImageRecord
 
 
 @dataclasses.dataclass(frozen=True)
@@ -11,22 +15,33 @@ class ProposalOptions:
 
     Attributes:
         boxes_per_image: most boxes kept per image; 0 keeps all.
-        min_score: EdgeBox score under which a box is dropped (section 4.3).
+        min_score: score of an EdgeBox or a YOLO region under which it is
+            dropped (section 4.3).
         max_aspect_ratio: longest over shortest side, at most (spec: 3).
         min_box_area: smallest EdgeBox area in square pixels.
+        edge_alpha: IoU of neighbors in EdgeBoxes' search.
+        edge_beta: IoU over which EdgeBoxes drops the lesser of two boxes.
+        nms_iou: IoU over which the lesser of two boxes loses score.
         uniform_crops: number of uniform crops per image (section 4.3: 5).
         uniform_side: their side in pixels (section 4.3: 64).
         edge_model: OpenCV's structured-edge model file, or "" for color
             gradients.
+        yolo_weights: "pascalvoc" (downloaded), "none" (random) or a file.
+        proposals_file: CSV file of boxes found elsewhere, or "".
     """
 
     boxes_per_image: int = 8
     min_score: float = 0.1
     max_aspect_ratio: float = 3.0
     min_box_area: float = 1000.0
+    edge_alpha: float = 0.65
+    edge_beta: float = 0.75
+    nms_iou: float = 0.4
     uniform_crops: int = 5
     uniform_side: int = 64
     edge_model: str = ""
+    yolo_weights: str = "pascalvoc"
+    proposals_file: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,3 +57,48 @@ class Proposals:
     boxes: np.ndarray
     scores: np.ndarray
     labels: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Proposer:
+    """One proposal method, as the table of methods has it.
+
+    Attributes:
+        propose: pictures (uint8 [H, W, 3] RGB, of any sizes, left as they
+            are), their records, the options and a generator for each ->
+            Proposals for each. A picture's boxes depend on nothing but its
+            own row of these, not on what else is in the batch.
+        label_leak: one sentence on the labels that were used to find the
+            boxes; "" if none were. Goes into manifest and verdict.
+    """
+
+    propose: Callable[
+        [
+            Sequence[np.ndarray],
+            Sequence[ImageRecord],
+            ProposalOptions,
+            Sequence[np.random.Generator],
+        ],
+        list[Proposals],
+    ]
+    label_leak: str = ""
+
+
+def one_by_one(
+    function: Callable[
+        [np.ndarray, ImageRecord, ProposalOptions, np.random.Generator],
+        Proposals,
+    ],
+) -> Callable:
+    """Makes a method for one picture into `Proposer.propose`."""
+
+    def propose(
+        images: Sequence[np.ndarray],
+        records: Sequence[ImageRecord],
+        options: ProposalOptions,
+        rngs: Sequence[np.random.Generator],
+    ) -> list[Proposals]:
+        rows = zip(images, records, rngs, strict=True)
+        return [function(image, row, options, rng) for image, row, rng in rows]
+
+    return propose
