@@ -36,7 +36,7 @@ class ProposalOptions:
     min_box_area: float = 1000.0
     edge_alpha: float = 0.65
     edge_beta: float = 0.75
-    nms_iou: float = 0.4
+    nms_iou: float = 0.45
     uniform_crops: int = 5
     uniform_side: int = 64
     edge_model: str = ""
