@@ -17,6 +17,9 @@ from tfrecords.errors import InputError
 from tfrecords.options import BuildOptions
 from tfrecords.options import define_flags as define_records_flags
 from tfrecords.options import options_from_flags
+from tfrecords.options import runner_from_flags
+from tfrecords.options import RunnerOptions
+from tfrecords.pair_graph import ON_BAD_RECORD
 
 STAGES = ("records", "train", "evaluate", "export")
 
@@ -29,7 +32,8 @@ class Config:
         run_dir: the run's folder.
         stages: which of STAGES to run, in order.
         records_dir: folder of the records.
-        records: how records are built.
+        records: what records are built.
+        records_runner: where they are built.
         weights: "imagenet", "none" or a file.
         training: the recipe.
         values: value of every flag by name, to be written down.
@@ -41,6 +45,7 @@ class Config:
     stages: tuple[str, ...]
     records_dir: pathlib.Path
     records: BuildOptions
+    records_runner: RunnerOptions
     training: TrainOptions
     backbone: str
     train_from: str
@@ -55,6 +60,7 @@ class Config:
     batching: str
     feature_cache: bool
     cache_dtype: str
+    on_bad_record: str
     devices: tuple[str, ...]
     check_pairs: int
     svm_c: tuple[float, ...]
@@ -108,6 +114,7 @@ def config_from_flags(
         stages=tuple(stage for stage in STAGES if stage in values.stages),
         records_dir=pathlib.Path(values.records_dir or run_dir / "records"),
         records=options_from_flags(values),
+        records_runner=runner_from_flags(values),
         training=TrainOptions(**training),
         devices=tuple(values.devices),
         svm_c=_numbers("svm_c", values.svm_c),
@@ -247,6 +254,13 @@ def _define_batches() -> None:
         "float16",
         ["float16", "float32"],
         "How trunk features are stored.",
+    )
+    flags.DEFINE_enum(
+        "on_bad_record",
+        "stop",
+        ON_BAD_RECORD,
+        "What to do about a damaged record: stop, or leave it out, name it "
+        "and count it.",
     )
     flags.DEFINE_list(
         "devices", [], "Devices, such as GPU:0,GPU:1; empty: all GPUs, or CPU."

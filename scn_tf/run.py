@@ -72,8 +72,10 @@ class Run:
     def graph(self, splits: tuple[str, ...]) -> PairGraph:
         """All boxes and pairs of `splits`."""
         if splits not in self._graphs:
-            records_dir = self.config.records_dir
-            self._graphs[splits] = read_pair_graph(records_dir, splits)
+            config = self.config
+            self._graphs[splits] = read_pair_graph(
+                config.records_dir, splits, config.on_bad_record
+            )
         return self._graphs[splits]
 
     @functools.cached_property
@@ -151,6 +153,7 @@ class Run:
             self.config.run_dir / "cache",
             {
                 "records": self.manifest.digest,
+                "bad_records": graph.bad_records,
                 "splits": list(splits),
                 "kind": kind,
                 "weights": self.network_digest,

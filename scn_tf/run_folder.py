@@ -19,10 +19,17 @@ from absl import logging
 from tfrecords.errors import InputError
 from tfrecords.files import replacing
 
-# Flags that may differ when a run is continued: where things lie and how
-# long it trains. The data and the weights are held to their digests instead.
-_FREE = ("run_dir", "epochs", "devices", "records_dir", "data_dir", "weights")
-_PATHS = ("data_dir", "records_dir", "weights", "edge_model")
+# Flags that may differ when a run is continued: where things lie, what does
+# the work and how long it trains. The data and the weights are held to their
+# digests instead.
+_FREE = (
+    *("run_dir", "epochs", "devices", "records_dir", "data_dir", "weights"),
+    *("num_workers", "beam_options", "on_bad_image", "on_bad_record"),
+)
+_PATHS = (
+    *("data_dir", "records_dir", "weights", "edge_model"),
+    *("proposals_file", "yolo_weights"),
+)
 _PACKAGES = (
     "tensorflow",
     "keras",
@@ -32,6 +39,7 @@ _PACKAGES = (
     "scikit-learn",
     "opencv-contrib-python-headless",
     "pillow",
+    "apache-beam",
 )
 
 
@@ -104,7 +112,7 @@ def _refuse_other_flags(
 
 def _path_text(value: str) -> str:
     """Absolute, so that the flagfile works from any folder."""
-    if value in ("", "none", "imagenet"):
+    if value in ("", "none", "imagenet", "pascalvoc"):
         return value
     return os.path.abspath(os.path.expanduser(value))
 

@@ -62,7 +62,7 @@ def build_records(run: Run) -> None:
     given = (config.records_dir / "manifest.json").is_file()
     named = config.records.data_dir or config.records.source == "synthetic"
     if named:
-        build(config.records, config.records_dir)
+        build(config.records, config.records_dir, config.records_runner)
     elif given:
         logging.info("Using the records in %s.", config.records_dir)
     else:

@@ -68,8 +68,17 @@ def _protocol(run: Run) -> dict:
         )
     if config.weights == "none":
         notes.append("The network started from random weights.")
-    if config.records.proposals == "ground_truth":
-        notes.append("Proposals are the labeled boxes, their classes unused.")
+    if run.manifest.label_leak:
+        notes.append(
+            "Labels were used to find the proposals: "
+            f"{run.manifest.label_leak}."
+        )
+    num_bad = sum(
+        len(run.graph(splits).bad_records)
+        for splits in {run.train_splits, run.held_out_splits}
+    )
+    if num_bad:
+        notes.append(f"{num_bad} damaged records were left out.")
     return {
         "classifier": "linear SVM (scikit-learn LinearSVC), one-vs-rest",
         "normalization": "L2",

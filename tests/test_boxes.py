@@ -66,3 +66,12 @@ def test_a_box_without_fault_keeps_some_area_when_clipped():
     np.testing.assert_array_equal(
         boxes.area(boxes.clip(some, (20, 40))) > 0, fine
     )
+
+
+def test_boxes_side_by_side_overlap_as_in_the_table_of_all():
+    rng = np.random.default_rng(0)
+    corners = np.sort(rng.uniform(0, 9, [2, 5, 2, 2]), axis=2)
+    a, b = corners.reshape(2, 5, 4).astype(np.float32)
+    np.testing.assert_array_equal(
+        boxes.paired_iou(a, b), np.diag(boxes.iou(a, b))
+    )

@@ -25,6 +25,7 @@ MANIFEST = Manifest(
     notes={"box clipped": 2},
     versions={"python": "3.11.0"},
     digest="cd34",
+    label_leak="the boxes were drawn",
     noted={"box clipped": ("ä", "b/1.jpg")},
 )
 

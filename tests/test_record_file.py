@@ -129,3 +129,22 @@ def test_a_file_that_was_replaced_is_read_anew(path):
     other.write_bytes(frame(b"other"))
     other.replace(path)
     assert read_record(str(path), 0) == b"other"
+
+
+def test_a_length_beyond_the_file_does_not_fill_the_memory(path):
+    length = (1 << 62).to_bytes(8, "little")
+    header = length + record_file._checksum(length)
+    path.write_bytes(header + path.read_bytes())
+    with pytest.raises(InputError, match="byte 0: the file ends within it"):
+        read_record(str(path), 0)
+    records = list(read_records(path))
+    assert [r.content for r in records if not r.fault] == CONTENTS
+
+
+def test_headers_are_found_at_every_place():
+    noise = np.random.default_rng(1).integers(0, 256, 5000).astype(np.uint8)
+    noise[1000:2000] = 0
+    for place in (0, 1, 999, 1500, 4988):
+        block = noise.copy()
+        block[place : place + 12] = np.frombuffer(frame(bytes(77))[:12], "u1")
+        assert record_file._headers(block).tolist() == [place]

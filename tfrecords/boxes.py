@@ -36,10 +36,23 @@ def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     Returns:
         [N, M] float32 in [0, 1]; 0 where both boxes are empty.
     """
-    start = np.maximum(a[:, None, :2], b[None, :, :2])
-    end = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = area(np.concatenate([start, end], axis=-1))  # [N, M]
-    union = area(a)[:, None] + area(b)[None, :] - shared
+    return paired_iou(a[:, None], b[None, :])
+
+
+def paired_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Returns intersection over union of boxes side by side.
+
+    Args:
+        a: [..., 4] boxes.
+        b: [..., 4] boxes, of a shape that NumPy broadcasts with `a`'s.
+
+    Returns:
+        [...] float32 in [0, 1]; 0 where both boxes are empty.
+    """
+    start = np.maximum(a[..., :2], b[..., :2])
+    end = np.minimum(a[..., 2:], b[..., 2:])
+    shared = area(np.concatenate([start, end], axis=-1))
+    union = area(a) + area(b) - shared
     return np.divide(
         shared, union, out=np.zeros(shared.shape, np.float32), where=union > 0
     )

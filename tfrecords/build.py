@@ -38,6 +38,7 @@ from tfrecords.options import RunnerOptions
 from tfrecords.parts import Parts
 from tfrecords.pipeline import build_shards
 from tfrecords.plan import plan_shards
+from tfrecords.proposals import PROPOSERS
 from tfrecords.schema import SCHEMA_VERSION
 from tfrecords.shard import ShardResult
 from tfrecords.shard import ShardTask
@@ -180,6 +181,7 @@ def _manifest(
     return Manifest(
         **identity,
         classes=tuple(source.classes),
+        label_leak=PROPOSERS[identity["options"]["proposals"]].label_leak,
         splits={
             split: Split(**counts[split], shards=tuple(shards[split]))
             for split in counts

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class ImageKey:
     """Names one photograph of a source, before it is read.
 

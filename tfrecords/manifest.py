@@ -54,6 +54,8 @@ class Manifest:
         notes: how often something was changed, dropped or missing.
         versions: of Python and of the libraries that made the records.
         digest: SHA-256 over the shards' digests: the digest of the data.
+        label_leak: which labels were used to find the proposals; "" if none
+            were.
         noted: of every note the ids of its images, sorted, at most
             `MAX_NOTED` of them.
     """
@@ -68,6 +70,7 @@ class Manifest:
     notes: dict[str, int]
     versions: dict[str, str]
     digest: str
+    label_leak: str = ""
     noted: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
 
@@ -124,10 +127,9 @@ def _from_json(values: dict) -> Manifest:
             "classes": tuple(values["classes"]),
             "skipped": tuple(values["skipped"]),
             "splits": splits,
-            # Manifests of earlier builds do not have it.
             "noted": {
                 note: tuple(image_ids)
-                for note, image_ids in values.get("noted", {}).items()
+                for note, image_ids in values["noted"].items()
             },
         }
     )

@@ -120,8 +120,7 @@ def define_flags() -> None:
         "source",
         "auto",
         ["auto", *sorted(SOURCES)],
-        "Kind of --data_dir; auto takes voc where there is a VOCdevkit, else "
-        "image_folder.",
+        "What --data_dir holds; auto looks. See BUILD.md for the layouts.",
     )
     flags.DEFINE_string(
         "data_dir", "", "Folder of the photographs; synthetic needs none."

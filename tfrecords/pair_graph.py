@@ -179,7 +179,7 @@ def _parse(
     """Adds records to `content`, one by one where not all can be parsed."""
     try:
         parsed = parse_structure([record.content for record in records])
-        fault = _structure_fault(parsed)
+        fault = structure_fault(parsed)
     except tf.errors.InvalidArgumentError as error:
         fault = f"it is not one of our records ({error.message})"
     if not fault:
@@ -194,8 +194,15 @@ def _parse(
             _parse(path, [record], content)
 
 
-def _structure_fault(parsed: dict) -> str:
-    """Says what would mislead who reads the numbers; "" if all is well."""
+def structure_fault(parsed: dict) -> str:
+    """Says what would mislead who reads the numbers of some records.
+
+    Args:
+        parsed: what `parse_structure` returns.
+
+    Returns:
+        The first fault; "" if all is well.
+    """
     size = parsed["size"].numpy()
     if (size <= 0).any():
         return "its picture has no size"

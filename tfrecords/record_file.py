@@ -17,6 +17,7 @@ import struct
 from collections.abc import Iterator
 
 import google_crc32c
+import numpy as np
 
 from tfrecords.errors import InputError
 
@@ -84,9 +85,11 @@ def read_record(path: str, offset: int) -> bytes:
         fault = _header_fault(header)
         if not fault:
             length = int.from_bytes(header[:_LENGTH_BYTES], "little")
+            # A length that leads past the file's end could fill the memory.
+            there = max(status.st_size - offset - _HEADER_BYTES, 0)
             rest = os.pread(
                 file.descriptor,
-                length + _CHECKSUM_BYTES,
+                min(length + _CHECKSUM_BYTES, there),
                 offset + _HEADER_BYTES,
             )
             content = rest[:length]
@@ -150,14 +153,38 @@ def _search(file, start: int, size: int) -> int:
     while start + FRAME_BYTES <= size:
         file.seek(start)
         block = file.read(_SEARCH_BYTES + _HEADER_BYTES)
-        for place in range(len(block) - _HEADER_BYTES + 1):
-            # No record is this long; it spares most of the checksums.
-            if block[place + 6 : place + _LENGTH_BYTES] != b"\0\0":
-                continue
-            if not _header_fault(block[place : place + _HEADER_BYTES]):
-                return start + place
+        places = _headers(np.frombuffer(block, np.uint8))
+        if len(places):
+            return start + int(places[0])
         start += max(len(block) - _HEADER_BYTES + 1, 1)
     return size
+
+
+def _headers(block: np.ndarray) -> np.ndarray:
+    """Returns where in a block of bytes [B] a header can begin."""
+    number = len(block) - _HEADER_BYTES + 1
+    table = _checksum_table()
+    checksum = np.full(number, 0xFFFFFFFF, np.uint32)
+    for place in range(_LENGTH_BYTES):
+        byte = (checksum ^ block[place : place + number]) & 0xFF
+        checksum = table[byte] ^ (checksum >> 8)
+    checksum = ~checksum
+    checksum = (checksum >> 15 | checksum << 17) + np.uint32(0xA282EAD8)
+    stated = np.zeros(number, np.uint32)
+    for place in range(_CHECKSUM_BYTES):
+        start = _LENGTH_BYTES + place
+        byte = block[start : start + number].astype(np.uint32)
+        stated |= byte << (8 * place)
+    return np.flatnonzero(checksum == stated)
+
+
+@functools.cache
+def _checksum_table() -> np.ndarray:
+    """Returns CRC-32C of all bytes, [256], to compute many at a time."""
+    table = np.arange(256, dtype=np.uint32)
+    for _ in range(8):
+        table = np.where(table & 1, table >> 1 ^ 0x82F63B78, table >> 1)
+    return table.astype(np.uint32)
 
 
 def _checksum(content: bytes) -> bytes:
