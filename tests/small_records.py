@@ -52,7 +52,8 @@ def write_records(folder, shards):
         path = folder / name
         with tf.io.TFRecordWriter(str(path)) as writer:
             for record in records:
-                writer.write(to_example(record))
+                is_raw = isinstance(record, bytes)
+                writer.write(record if is_raw else to_example(record))
         content = path.read_bytes()
         shard = Shard(
             name,
@@ -77,3 +78,10 @@ def write_records(folder, shards):
         digest="",
     )
     write_manifest(manifest, folder)
+
+
+def with_pair(record, number):
+    """Returns a record as bytes, with `number` as one more pair."""
+    example = tf.train.Example.FromString(to_example(record))
+    example.features.feature["pair"].int64_list.value.append(number)
+    return example.SerializeToString()

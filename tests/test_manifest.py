@@ -65,10 +65,3 @@ def test_a_manifest_that_lacks_a_part_is_refused(tmp_path, name):
     (tmp_path / "manifest.json").write_text(json.dumps(values))
     with pytest.raises(InputError, match=f"lacks a part.*{name}"):
         read_manifest(tmp_path)
-
-
-def test_a_manifest_without_noted_images_is_still_read(tmp_path):
-    values = dataclasses.asdict(MANIFEST)
-    del values["noted"]
-    (tmp_path / "manifest.json").write_text(json.dumps(values))
-    assert read_manifest(tmp_path) == dataclasses.replace(MANIFEST, noted={})

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from small_records import make_record
+from small_records import with_pair
 from small_records import write_records
 
 from tfrecords import pair_graph
@@ -175,7 +176,6 @@ def test_bad_records_are_left_out_and_named_if_asked(folder, caplog):
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (dict(pairs=np.array([[0, 1], [1, 9]])), "points at no proposal"),
         (dict(proposal_scores=np.ones(3, np.float32)), "number of scores"),
         (dict(height=0), "has no size"),
         (dict(height=30), "not inside of its picture"),
@@ -197,3 +197,12 @@ def test_numbers_that_mislead_are_bad_too(tmp_path, change, fault):
 def test_an_unknown_answer_to_bad_records_is_refused(folder):
     with pytest.raises(ValueError, match="'skip', 'stop'.*'ignore'"):
         read_pair_graph(folder, ["train"], "ignore")
+
+
+@pytest.mark.parametrize("number", [4, 5, 99, -1])
+def test_a_pair_that_points_at_no_proposal_is_bad(tmp_path, number):
+    # Two proposals: the numbers of their pairs are 0 to 3.
+    bad = with_pair(make_record("train", 1, 2), number)
+    write_records(tmp_path, {"train-0": [SECOND, bad]})
+    with pytest.raises(InputError, match="Record 1 of .*points at no proposal"):
+        read_pair_graph(tmp_path, ["train"])

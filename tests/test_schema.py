@@ -151,3 +151,9 @@ def test_a_foreign_record_is_refused_by_its_version():
     foreign = tf.train.Example().SerializeToString()
     with pytest.raises(InputError, match="schema version 2 was wanted"):
         parse(foreign)
+
+
+@pytest.mark.parametrize("pair", [(0, 3), (3, 0), (-1, 0)])
+def test_a_pair_of_no_proposals_is_not_written(pair):
+    with pytest.raises(ValueError, match="indices of 3 proposals"):
+        to_example(stored(pairs=np.array([pair])))

@@ -78,7 +78,17 @@ def to_example(record: StoredRecord) -> bytes:
 
     Labels are stored from 1 with 0 for unknown, a pair of N proposals as
     the number source * N + target. Equal records give equal bytes.
+
+    Raises:
+        ValueError: if a pair points at no proposal.
     """
+    num_proposals = len(record.proposal_boxes)
+    pairs = np.reshape(record.pairs, (-1, 2))
+    if np.any(pairs < 0) or np.any(pairs >= num_proposals):
+        raise ValueError(
+            f"`pairs` must be indices of {num_proposals} proposals. Received: "
+            f"{pairs.min()} to {pairs.max()} in {record.image_id}."
+        )
     features = {
         "version": _integers([SCHEMA_VERSION]),
         "image/encoded": _texts([record.encoded]),
@@ -92,7 +102,7 @@ def to_example(record: StoredRecord) -> bytes:
         "object/difficult": record.object_difficult,
         "proposal/box": _units(record.proposal_boxes),
         "proposal/class": record.proposal_labels + 1,
-        "pair": record.pairs @ [len(record.proposal_boxes), 1],
+        "pair": pairs @ [num_proposals, 1],
     }
     for name, values in lists.items():
         is_default = name.endswith(("class", "difficult"))
