@@ -256,7 +256,6 @@ PICTURES = {
     "progressive": changed(_again("JPEG", progressive=True), same=True),
     "65000": changed(_stated(65000, 65000), reason="too large"),
     "no pixels": changed(_stated(0, 0), reason=NO_PICTURE),
-    "stated taller": changed(_stated(360, WIDTH), reason="."),
     "bomb": changed(_bomb, reason="too large"),
     "endless": changed(_written(png(2**31 - 1, 2**31 - 1, b"")), reason="."),
     "text bomb": changed(_text_bomb, reason="truncated or damaged"),
@@ -297,5 +296,6 @@ PICTURES = {
 # These need a stated size to differ from.
 SIZED = {
     "other size": changed(_other_size, reason="its boxes refer to"),
+    "stated taller": changed(_stated(360, WIDTH), reason="its boxes refer"),
     "turned": changed(_with_exif(6), reason="its boxes refer to"),
 }

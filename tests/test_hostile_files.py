@@ -66,7 +66,7 @@ class Devkit:
         }
 
 
-def _write_secrets(folder):
+def write_secrets(folder):
     """What must not be read: good in every respect, and marked."""
     folder.mkdir()
     picture = segment(encoded(pixels(999)), 0xFE, CANARY)
@@ -81,7 +81,7 @@ def _write_devkit(folder):
     year_dir = folder / "data" / "VOCdevkit" / "VOC2007"
     for name in ("ImageSets/Main", "JPEGImages", "Annotations"):
         (year_dir / name).mkdir(parents=True)
-    _write_secrets(folder / "outside")
+    write_secrets(folder / "outside")
     kinds = list(MUTATIONS)
     mutated = {
         f"bad_{index}": kinds[index % len(kinds)] for index in range(MUTATED)
@@ -110,7 +110,7 @@ def _write_devkit(folder):
     return mutated
 
 
-def _read(records_dir):
+def read_stored(records_dir):
     """Returns the stored bytes and size of every record by image_id."""
     found = {}
     for path in sorted(records_dir.glob("*.tfrecord")):
@@ -144,7 +144,7 @@ def devkit(tmp_path_factory):
             timeout=MOST_SECONDS,
         )
     assert watched.code == 0, watched.output[-3000:]
-    records = _read(folder / "records")
+    records = read_stored(folder / "records")
     return Devkit(folder, mutated, watched, opened, records)
 
 
@@ -232,7 +232,7 @@ def test_the_records_are_valid(devkit):
 
 def test_the_watch_sees_who_reads_outside(tmp_path):
     """Else the test above could not fail."""
-    _write_secrets(tmp_path / "outside")
+    write_secrets(tmp_path / "outside")
     (tmp_path / "link").symlink_to(tmp_path / "outside" / "secret.jpg")
     script = tmp_path / "script.py"
     script.write_text(
