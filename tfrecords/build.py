@@ -76,6 +76,7 @@ def build(
     }
     finished = _finished(folder, identity)
     if finished is not None:
+        Parts(folder).remove()  # of a build that was killed at its very end
         if runner.progress:
             print(f"Records are up to date: {folder}")
         return finished
