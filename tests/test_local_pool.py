@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 
 import pytest
 
@@ -24,6 +25,17 @@ def test_calls_are_made_elsewhere_and_faults_come_back():
             call(os.stat, "/nothing/here")
         with pytest.raises(InputError, match="One of 2 building processes"):
             call(os._exit, 1)
+
+
+def test_processes_outlive_the_thread_that_called_first():
+    """A child ends with the thread that started it; Beam's come and go."""
+    with local_pool(2) as call:
+        for _ in range(3):
+            thread = threading.Thread(target=call, args=(time.sleep, 0.1))
+            thread.start()
+            thread.join()
+            time.sleep(0.2)
+        call(os.getpid)
 
 
 def test_an_interrupt_calls_stop_first():

@@ -51,6 +51,10 @@ def local_pool(num_processes: int) -> Iterator[Callable]:
             ) from error
 
     with pool:
+        # Started from here: a child ends with the thread that started it, and
+        # those that call may end before the build does.
+        for _ in range(num_processes):
+            pool.submit(os.getpid)
         yield call
 
 
