@@ -8,7 +8,7 @@ import dataclasses
 import io
 import os
 import pathlib
-import socket
+import stat
 import struct
 import zipfile
 import zlib
@@ -176,6 +176,11 @@ def _text_bomb(content, rng):
     return png(WIDTH, HEIGHT, rows, (b"zTXt", text))
 
 
+def _scans(content, rng):
+    content = encoded(pixels(1), progressive=True)
+    return content[:-2] + content[content.rindex(b"\xff\xda") : -2] * 3000
+
+
 def _zip(content, rng):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as file:
@@ -213,14 +218,7 @@ def _link_to_pipe(place):
 
 
 def _socket(place):
-    # The name of a socket is short: it is made here and moved there.
-    with socket.socket(socket.AF_UNIX) as server:
-        before = os.getcwd()
-        os.chdir(place.picture.parent)
-        try:
-            server.bind(place.picture.name)
-        finally:
-            os.chdir(before)
+    os.mknod(place.picture, stat.S_IFSOCK | 0o600)
 
 
 def _sparse(place):
@@ -254,6 +252,7 @@ PICTURES = {
     "floats": changed(_floats, reason="no agreed white"),
     "gray": changed(_again("JPEG", "L"), same=True),
     "progressive": changed(_again("JPEG", progressive=True), same=True),
+    "scans": changed(_scans, reason="scans, at most"),
     "65000": changed(_stated(65000, 65000), reason="too large"),
     "no pixels": changed(_stated(0, 0), reason=NO_PICTURE),
     "bomb": changed(_bomb, reason="too large"),

@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from tfrecords.errors import InputError
+from tfrecords.jpeg_scans import check_scans
 
 # Formats that Pillow decodes itself; others may start foreign programs.
 _FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
@@ -80,12 +81,14 @@ def load_image(image: pathlib.Path | bytes, max_side: int = 0) -> StoredImage:
 
     Raises:
         InputError: if the file is missing, empty, no picture, truncated,
-            damaged, absurdly large or of a pixel type without a known
-            range; names the file and the fault.
+            damaged, absurdly large, of absurdly many scans, or of a pixel
+            type without a known range; names the file and the fault.
     """
     name, data = _contents(image)
     with _readable(name):
         picture = _opened(data)
+        if picture.format in _JPEG_FORMATS:
+            check_scans(name, data)
         picture.load()
         upright = _UPRIGHT.get(_orientation(picture))
         reasons = _reasons(picture, upright)
