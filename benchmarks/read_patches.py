@@ -2,8 +2,10 @@
 
 The bare side decodes the same JPEGs from memory and cuts the same patches
 with `cv2.imdecode` and `cv2.resize` in as many threads as there are cores;
-nothing is read, checked or handed over. The reader's sides start at the
-record files. Sides take turns in one run; prints medians and ratios.
+nothing is read, checked, kept or handed over. The reader's sides start at the
+record files. A last side does the same in TensorFlow's own operations, one
+`crop_and_resize` per picture: why the reader does not. Sides take turns in one
+run; prints medians and ratios.
 
     python -m benchmarks.read_patches --records_dir=RECORDS
 """
@@ -55,6 +57,7 @@ def main(arguments: Sequence[str]) -> None:
         "bare OpenCV, all cores": lambda: _bare(encoded, boxes),
         "reader, images in random order": lambda: _read(graph, images),
         "reader, batches of patches": lambda: _load(graph, rows),
+        "TensorFlow, crop_and_resize": lambda: _tensorflow(encoded, boxes),
     }
     seconds = {name: [] for name in sides}
     cv2.setNumThreads(1)
@@ -116,6 +119,25 @@ def _load(graph: PairGraph, rows: list[np.ndarray]) -> None:
     for start in range(0, len(every), _PATCHES_PER_BATCH):
         chosen = np.sort(every[start : start + _PATCHES_PER_BATCH])
         load_patches(graph, chosen, _SIZE.value)
+
+
+def _tensorflow(encoded: list[bytes], boxes: list[np.ndarray]) -> None:
+    size = [_SIZE.value, _SIZE.value]
+
+    def cut(data: tf.Tensor, corners: tf.Tensor) -> tf.Tensor:
+        image = tf.io.decode_jpeg(data, channels=3)
+        sides = tf.cast(tf.tile(tf.shape(image)[:2], [2]) - 1, tf.float32)
+        places = tf.cast(corners, tf.float32) / sides
+        owner = tf.zeros(tf.shape(corners)[:1], tf.int32)
+        return tf.image.crop_and_resize(image[None], places, owner, size)
+
+    ragged = tf.RaggedTensor.from_row_lengths(
+        np.concatenate(boxes), [len(of_image) for of_image in boxes]
+    )
+    dataset = tf.data.Dataset.from_tensor_slices((encoded, ragged))
+    dataset = dataset.map(cut, num_parallel_calls=os.cpu_count())
+    for _ in dataset.prefetch(2):
+        pass
 
 
 if __name__ == "__main__":

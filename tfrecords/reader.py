@@ -9,6 +9,7 @@ OpenCV decodes and cuts: its resize takes a ninth of the time of TensorFlow's
 holds no lock of Python's meanwhile, so threads work side by side.
 """
 
+import functools
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -194,8 +195,7 @@ def load_patches(
         rows = slice(rows[0], rows[-1] + 1)
         _cut(loaded[rows], load_picture(graph, image), corners[rows])
 
-    with ThreadPoolExecutor(_THREADS) as pool:
-        list(pool.map(load, images, groups))
+    list(_threads().map(load, images, groups))
     return loaded
 
 
@@ -219,6 +219,12 @@ def load_picture(graph: PairGraph, image: int) -> np.ndarray:
         raise InputError(
             f"{path}, at byte {offset}, {graph.image_ids[image]}: {error}"
         ) from error
+
+
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    """Started once: batches come by the hundred per second."""
+    return ThreadPoolExecutor(_THREADS)
 
 
 def _aligned(num_patches: int, size: int) -> np.ndarray:
