@@ -112,6 +112,15 @@ def test_finished_records_are_not_built_again(run, nothing_is_built):
     assert run(options=moved) == first
 
 
+def test_what_a_kill_at_the_very_end_left_is_removed(run, tmp_path):
+    first = run()
+    parts_dir = tmp_path / "records" / ".parts"
+    parts_dir.mkdir()
+    (parts_dir / "train-00000-of-00002.tfrecord.done.json").touch()
+    assert run() == first
+    assert not parts_dir.exists()
+
+
 def test_a_shard_that_is_gone_is_built_again(run, tmp_path):
     first = run()
     path = tmp_path / "records" / "val-00000-of-00002.tfrecord"

@@ -79,9 +79,20 @@ def test_a_missing_picture_is_refused_by_name(data_dir):
 
 def test_a_pipe_is_no_picture(data_dir):
     os.mkfifo(data_dir / "pipe.jpg")
-    assert folder.file_size(data_dir / "pipe.jpg") == -1
-    with pytest.raises(InputError, match="missing: .*pipe.jpg"):
+    assert folder.size_inside(data_dir, "pipe.jpg") == -1
+    with pytest.raises(InputError, match="pipe.jpg is a pipe"):
         folder.picture_inside(data_dir, "pipe.jpg")
+
+
+def test_the_head_of_a_file_is_read_where_that_is_allowed(data_dir):
+    path = data_dir / "day" / "a.jpg"
+    assert folder.read_head(data_dir, path, 3) == b"123"
+    outside_path = data_dir.parent / "secret"
+    outside_path.write_bytes(b"secret")
+    (data_dir / "link").symlink_to(outside_path)
+    os.mkfifo(data_dir / "pipe")
+    for name in ("link", "pipe", "day", "gone"):
+        assert folder.read_head(data_dir, data_dir / name, 3) == b""
 
 
 def test_a_name_that_is_too_long_is_refused(data_dir):

@@ -1,6 +1,9 @@
 """Laws of what is kept beside an unfinished build."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from small_source import small_options
@@ -113,3 +116,17 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 def test_the_end_leaves_nothing(parts, tasks, built, tmp_path):
     parts.remove()
     assert not (tmp_path / ".parts").exists()
+
+
+def test_what_killed_builds_left_is_removed(parts, tasks, tmp_path):
+    """Of other plans too, and of a process that had the id of this one."""
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    name = "train-00007-of-00099.tfrecord"
+    left = [tmp_path / f".{name}.{pid}.tmp" for pid in (dead.pid, os.getpid())]
+    others = [tmp_path / f".{name}.{os.getppid()}.tmp", tmp_path / ".a.1.tmp"]
+    for path in left + others:
+        path.touch()
+    parts.clean(tasks)
+    assert not any(path.exists() for path in left)
+    assert all(path.exists() for path in others)

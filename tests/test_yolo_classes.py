@@ -48,7 +48,7 @@ def test_the_yaml_comes_first_and_a_blank_line_keeps_its_number(tmp_path):
         ("!!python/object/apply:os.system ['touch x']", "not valid yaml"),
         ("[" * 10**6, "more than 20 levels"),
         ("x: 2024-99-99", "not valid yaml"),
-        ("#" * (1 << 21), "bytes; class names take"),
+        ("#" * (1 << 21), "too large"),
     ],
 )
 def test_a_yaml_that_cannot_be_used_is_refused(tmp_path, text, message):

@@ -26,6 +26,7 @@ from absl import app
 from absl import flags
 
 from tfrecords import options as build_options
+from tfrecords.console import print_any_text
 from tfrecords.errors import InputError
 from tfrecords.manifest import Manifest
 from tfrecords.manifest import MAX_NOTED
@@ -75,6 +76,7 @@ def build(
     }
     finished = _finished(folder, identity)
     if finished is not None:
+        Parts(folder).remove()  # of a build that was killed at its very end
         if runner.progress:
             print(f"Records are up to date: {folder}")
         return finished
@@ -98,6 +100,7 @@ def main(arguments: Sequence[str]) -> None:
     """Builds what the flags say and prints what came of it."""
     if len(arguments) > 1:
         raise app.UsageError(f"Unknown arguments: {arguments[1:]}.")
+    print_any_text()
     values = flags.FLAGS
     try:
         manifest = build(

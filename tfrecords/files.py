@@ -27,8 +27,7 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    _remove_leftovers(path)
-    _remove(temporary)  # Of a dead process that had the same id.
+    _remove_leftovers(path.parent, re.escape(path.name))
     try:
         with full_disk_named(path):
             yield temporary
@@ -59,12 +58,26 @@ def full_disk_named(path: pathlib.Path) -> Iterator[None]:
         ) from error
 
 
-def _remove_leftovers(path: pathlib.Path) -> None:
-    """Removes temporaries of `path` whose process is no longer alive."""
-    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d+)\.tmp")
-    for begun in list(path.parent.glob(".*.tmp")):
+def remove_leftovers(folder: pathlib.Path, suffix: str) -> None:
+    """Removes what killed processes left of files that end in `suffix`.
+
+    To be called while this process writes none of them.
+    """
+    _remove_leftovers(folder, rf".+{re.escape(suffix)}")
+
+
+def _remove_leftovers(folder: pathlib.Path, names: str) -> None:
+    """Removes the temporaries of files in `folder`, by a pattern of names.
+
+    Those whose process is no longer alive, and those that bear the id of
+    this one: they are of a dead process that had the same.
+    """
+    pattern = re.compile(rf"\.{names}\.(\d+)\.tmp")
+    for begun in list(folder.glob(".*.tmp")):
         match = pattern.fullmatch(begun.name)
-        if match and not _is_alive(int(match[1])):
+        if match and (
+            int(match[1]) == os.getpid() or not _is_alive(int(match[1]))
+        ):
             # Another user's cannot be removed, and is not in the way.
             with contextlib.suppress(OSError):
                 _remove(begun)

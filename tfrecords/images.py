@@ -11,6 +11,7 @@ What cannot be read to its last row is refused with an InputError.
 import contextlib
 import dataclasses
 import io
+import os
 import pathlib
 import warnings
 from collections.abc import Iterator
@@ -155,24 +156,25 @@ def decode(encoded: bytes) -> np.ndarray:
 
 
 def _contents(image: pathlib.Path | bytes) -> tuple[str, bytes]:
-    if isinstance(image, bytes):
-        name, data = "the encoded picture", image
-    else:
-        name = str(image)
-        try:
-            with open(image, "rb") as file:
-                data = file.read(_MOST_BYTES + 1)
-        except OSError as error:
-            raise InputError(
-                f"Cannot read the picture {name}: {error.strerror}."
-            ) from error
-    if not data:
-        raise InputError(f"Cannot read {name}: it is empty (0 bytes).")
-    if len(data) > _MOST_BYTES:
+    is_path = not isinstance(image, bytes)
+    name = str(image) if is_path else "the encoded picture"
+    data = b"" if is_path else image
+    try:
+        # Looked at before it is read: a file may claim to hold terabytes.
+        size = os.path.getsize(image) if is_path else len(image)
+        if is_path and size <= _MOST_BYTES:
+            data = pathlib.Path(image).read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"Cannot read the picture {name}: {error.strerror}."
+        ) from error
+    if size > _MOST_BYTES:
         raise InputError(
             f"Cannot read {name}: the file is too large, at most "
             f"{_MOST_BYTES:,} bytes are accepted. Resize the picture."
         )
+    if not data:
+        raise InputError(f"Cannot read {name}: it is empty (0 bytes).")
     return name, data
 
 

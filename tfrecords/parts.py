@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 
 from tfrecords.errors import InputError
+from tfrecords.files import remove_leftovers
 from tfrecords.files import replacing
 from tfrecords.image_record import ImageKey
 from tfrecords.shard import ShardResult
@@ -26,6 +27,7 @@ from tfrecords.shard import ShardTask
 
 _NAME = ".parts"
 _STOP = "stop"
+_SHARD_SUFFIX = ".tfrecord"
 _BLOCK_BYTES = 1 << 20
 _SECONDS_BETWEEN_COUNTS = 0.5
 
@@ -73,9 +75,12 @@ class Parts:
     def clean(self, tasks: Sequence[ShardTask]) -> None:
         """Removes notes and files that no task made, or that have changed.
 
+        So is what killed builds left, whatever shards they were writing.
+
         Args:
             tasks: all shards of the build.
         """
+        remove_leftovers(self._records_dir, _SHARD_SUFFIX)
         by_name = {task.path.name: task for task in tasks}
         for note_path in sorted(self._folder.glob("*.done.json")):
             name = note_path.name.removesuffix(".done.json")
@@ -178,8 +183,8 @@ class Parts:
         return total
 
     def remove(self) -> None:
-        """Removes the folder."""
-        shutil.rmtree(self._folder)
+        """Removes the folder, if it is there and that can be done."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _result(self, task: ShardTask) -> ShardResult | None:
         """Returns what the note on a task's file says, if both fit."""

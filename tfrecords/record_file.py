@@ -50,8 +50,8 @@ class FramedRecord:
 def read_records(path: str | os.PathLike) -> Iterator[FramedRecord]:
     """Yields the records of a file in order, damaged ones too.
 
-    After damage to a length, where the next record begins is searched for;
-    what lies between counts as one record.
+    After damage, where the next record begins is searched for; what lies
+    between counts as one record.
 
     Raises:
         InputError: if the file cannot be opened or read.
@@ -129,7 +129,11 @@ def _next(file, index: int, offset: int, size: int):
     content = file.read(length)
     fault = _content_fault(content, file.read(_CHECKSUM_BYTES), length)
     end = offset + FRAME_BYTES + length
-    return FramedRecord(index, offset, b"" if fault else content, fault), end
+    if fault:
+        # Where bytes are missing, the next record begins before that end.
+        end = min(end, _search(file, offset + _HEADER_BYTES, end))
+        content = b""
+    return FramedRecord(index, offset, content, fault), end
 
 
 def _header_fault(header: bytes) -> str:

@@ -24,6 +24,7 @@ from absl import app
 from absl import flags
 from tqdm import tqdm
 
+from tfrecords.console import print_any_text
 from tfrecords.errors import InputError
 from tfrecords.images import decode
 from tfrecords.manifest import Manifest
@@ -249,6 +250,7 @@ def main(arguments: Sequence[str]) -> None:
     """Validates the folder that the command line names."""
     if len(arguments) != 2:
         raise app.UsageError("Wanted: one folder of records.")
+    print_any_text()
     records_dir = pathlib.Path(arguments[1])
     try:
         faults = validate(records_dir, progress=True)

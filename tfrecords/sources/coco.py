@@ -19,6 +19,7 @@ from tfrecords.errors import InputError
 from tfrecords.image_record import ImageKey
 from tfrecords.image_record import ImageRecord
 from tfrecords.sources import folder
+from tfrecords.sources import source_file
 from tfrecords.sources.coco_file import CocoFile
 from tfrecords.sources.digest import content_digest
 from tfrecords.sources.splits import hashed_split
@@ -74,7 +75,8 @@ class Coco:
         """Says whether there are files that look like COCO's annotations."""
         paths = _annotation_paths(data_dir)
         return any(
-            path.name.startswith(_PREFIX) or _seems_coco(path) for path in paths
+            path.name.startswith(_PREFIX) or _seems_coco(data_dir, path)
+            for path in paths
         )
 
     @property
@@ -154,9 +156,9 @@ class Coco:
     def _file(self, short: str) -> CocoFile:
         if short not in self._files:
             name = self._paths[short].relative_to(self._data_dir).as_posix()
-            self._files[short] = CocoFile(
-                folder.path_inside(self._data_dir, name)
-            )
+            path = folder.path_inside(self._data_dir, name)
+            source_file.check_file(path, "annotation file")
+            self._files[short] = CocoFile(path)
         return self._files[short]
 
     def _picture_name(self, short: str, name: str) -> str:
@@ -179,10 +181,6 @@ def _annotation_paths(data_dir: pathlib.Path) -> list[pathlib.Path]:
     return []
 
 
-def _seems_coco(path: pathlib.Path) -> bool:
-    try:
-        with open(path, "rb") as file:
-            head = file.read(_HEAD_BYTES)
-    except OSError:
-        return False
+def _seems_coco(data_dir: pathlib.Path, path: pathlib.Path) -> bool:
+    head = folder.read_head(data_dir, path, _HEAD_BYTES)
     return any(word in head for word in _LISTS)

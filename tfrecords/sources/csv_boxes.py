@@ -21,6 +21,7 @@ from tfrecords.errors import InputError
 from tfrecords.image_record import ImageKey
 from tfrecords.image_record import ImageRecord
 from tfrecords.sources import folder
+from tfrecords.sources import source_file
 from tfrecords.sources.csv_file import CsvFile
 from tfrecords.sources.csv_file import WANTED
 from tfrecords.sources.digest import content_digest
@@ -70,10 +71,11 @@ class CsvBoxes:
         path = _table_path(data_dir)
         if path is None:
             return False
+        head = folder.read_head(data_dir, path, _HEAD_BYTES)
+        lines = head.decode("utf-8-sig", errors="replace").splitlines()
         try:
-            with open(path, encoding="utf-8-sig", newline="") as file:
-                header = next(csv.reader([file.readline(_HEAD_BYTES)]), [])
-        except (OSError, UnicodeDecodeError, csv.Error):
+            header = next(csv.reader(lines[:1]), [])
+        except csv.Error:
             return False
         return WANTED <= {column.strip().lower() for column in header}
 
@@ -132,6 +134,7 @@ class CsvBoxes:
 
     @functools.cached_property
     def _file(self) -> CsvFile:
+        source_file.check_file(self._path, "table")
         return CsvFile(self._path)
 
 

@@ -5,20 +5,18 @@ a stranger may have made, so each is checked before it is opened: neither an
 absolute path, nor "..", nor a link may lead outside of the folder.
 """
 
-import errno
 import os
 import pathlib
-import stat
 from collections.abc import Iterator
 
 from absl import logging
 
 from tfrecords.errors import InputError
+from tfrecords.sources.source_file import check_file
+from tfrecords.sources.source_file import file_size
 
 PICTURE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 _NAMED_LINKS = 10  # in a warning
-# What `os.stat` says of a path that leads nowhere.
-_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 def existing_folder(data_dir: str, wanted: str) -> pathlib.Path:
@@ -117,11 +115,21 @@ def picture_inside(data_dir: pathlib.Path, name: str) -> pathlib.Path:
         InputError: as `path_inside`, and if there is no such file.
     """
     path = path_inside(data_dir, name)
-    if file_size(path) < 0:
-        odd = "\\udc" in name
-        hint = " Its name is not valid UTF-8: rename it." if odd else ""
-        raise InputError(f"The picture is missing: {path}.{hint}")
+    check_file(path, "picture")
     return path
+
+
+def read_head(
+    data_dir: pathlib.Path, path: pathlib.Path, most_bytes: int
+) -> bytes:
+    """Returns how a file begins; b"" for what may or can not be read."""
+    try:
+        if not _is_inside(path, data_dir) or file_size(path) < 0:
+            return b""
+        with open(path, "rb") as file:
+            return file.read(most_bytes)
+    except (InputError, OSError):
+        return b""
 
 
 def size_inside(data_dir: pathlib.Path, name: str) -> int:
@@ -130,25 +138,6 @@ def size_inside(data_dir: pathlib.Path, name: str) -> int:
         return file_size(path_inside(data_dir, name))
     except InputError:
         return -1
-
-
-def file_size(path: pathlib.Path) -> int:
-    """Returns the size of a file in bytes, -1 where there is none.
-
-    Raises:
-        InputError: if that cannot be told.
-    """
-    try:
-        status = os.stat(path)
-        # A pipe or device is no file: reading one may never end.
-        return status.st_size if stat.S_ISREG(status.st_mode) else -1
-    except OSError as error:
-        if error.errno in _NOT_THERE:
-            return -1
-        raise InputError(
-            f"{path} cannot be read ({error.strerror}). Make it readable, "
-            "or take it away."
-        ) from error
 
 
 def _entries(folder: pathlib.Path) -> Iterator[os.DirEntry]:

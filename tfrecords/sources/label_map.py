@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 from tfrecords.errors import InputError
+from tfrecords.sources.source_file import read_text
 
 _MOST_BYTES = 1 << 22
 _TOKEN = re.compile(
@@ -32,7 +33,7 @@ def read_label_map(path: pathlib.Path) -> dict[int, str]:
             lacks its id or name, or has that of another.
     """
     names = {}
-    for item in _items(_text(path), path):
+    for item in _items(read_text(path, "label map", _MOST_BYTES), path):
         number = item.get("id", "")
         name = item.get("display_name") or item.get("name", "")
         if not re.fullmatch("[0-9]{1,9}", number) or not name:
@@ -47,21 +48,6 @@ def read_label_map(path: pathlib.Path) -> dict[int, str]:
             )
         names[int(number)] = name
     return names
-
-
-def _text(path: pathlib.Path) -> str:
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            text = file.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be read ({error.strerror})."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not a text file: {error}.") from error
-    if len(text) > _MOST_BYTES:
-        raise InputError(f"{path} is too long for a label map.")
-    return text
 
 
 def _items(text: str, path: pathlib.Path) -> Iterator[dict[str, str]]:

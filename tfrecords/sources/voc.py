@@ -22,6 +22,7 @@ from tfrecords.errors import InputError
 from tfrecords.image_record import ImageKey
 from tfrecords.image_record import ImageRecord
 from tfrecords.sources import folder
+from tfrecords.sources import source_file
 from tfrecords.sources.digest import content_digest
 
 VOC_CLASSES = tuple(
@@ -29,6 +30,9 @@ VOC_CLASSES = tuple(
     "dog horse motorbike person pottedplant sheep sofa train tvmonitor".split()
 )
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
+_MOST_BYTES = 1 << 24  # of an annotation, which has a thousand or two
+_MOST_LISTED = 1 << 30  # bytes of an image list
+_SHOWN = 80  # characters of a wrong value, in a message
 
 
 def find_year_dirs(data_dir: pathlib.Path) -> list[pathlib.Path]:
@@ -114,16 +118,18 @@ class VocDevkit:
             folder.path_inside(self._year_dir, name)
             for name in _names(key.image_id)
         )
-        if folder.file_size(picture_path) < 0:
-            raise InputError(f"The picture is missing: {picture_path}.")
+        source_file.check_file(picture_path, "picture")
         root = _parsed(path)
         _check_filename(root, path, picture_path)
         objects = root.findall("object")
-        corners = [_corners(element, path) for element in objects]
+        with np.errstate(over="ignore"):  # what is absurd becomes infinite
+            corners = np.array(
+                [_corners(element, path) for element in objects], np.float32
+            )
         return ImageRecord(
             key=key,
             image=picture_path,
-            boxes=box_formats.from_voc(np.array(corners, np.float32)),
+            boxes=box_formats.from_voc(corners),
             labels=tuple(_label(element, path) for element in objects),
             difficult=np.array(
                 [_is_difficult(element, path) for element in objects], bool
@@ -173,7 +179,7 @@ def _listed_keys(year_dir: pathlib.Path) -> list[ImageKey]:
     lists = {}
     for split in ("train", "val", "test", "trainval"):
         path = folder.path_inside(year_dir, f"ImageSets/Main/{split}.txt")
-        if path.is_file():
+        if not source_file.is_missing(path):
             lists[split] = path
     trainval_path = lists.pop("trainval", None)
     if trainval_path and "train" not in lists and "val" not in lists:
@@ -198,13 +204,8 @@ def _listed_keys(year_dir: pathlib.Path) -> list[ImageKey]:
 
 
 def _ids(path: pathlib.Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not a text file: {error}.") from error
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    ids = [line.split()[0] for line in lines if line.strip()]
+    text = source_file.read_text(path, "image list", _MOST_LISTED)
+    ids = [line.split()[0] for line in text.splitlines() if line.strip()]
     if not ids:
         raise InputError(f"The image list {path} is empty.")
     for image_id in ids:
@@ -220,20 +221,10 @@ def _check_id(image_id: str, whose: str) -> None:
         )
 
 
-def _unreadable(path: pathlib.Path, error: OSError) -> InputError:
-    return InputError(
-        f"{path} cannot be read ({error.strerror}). Make it readable, or "
-        "take it out of the image lists."
-    )
-
-
 def _parsed(path: pathlib.Path) -> Element:
-    if folder.file_size(path) < 0:
-        raise InputError(f"The annotation is missing: {path}.")
+    content = source_file.read_file(path, "annotation", _MOST_BYTES)
     try:
-        return ElementTree.parse(path).getroot()
-    except OSError as error:
-        raise _unreadable(path, error) from error
+        root = ElementTree.fromstring(content, forbid_dtd=True)
     except (ParseError, ValueError, LookupError) as error:
         kind = (
             "has entities or a document type, which is refused"
@@ -241,6 +232,11 @@ def _parsed(path: pathlib.Path) -> Element:
             else "is not well-formed XML"
         )
         raise InputError(f"{path} {kind}: {error}") from error
+    if root.tag != "annotation":
+        raise InputError(
+            f"{path} begins with <{root.tag[:_SHOWN]}>. Wanted: <annotation>."
+        )
+    return root
 
 
 def _check_filename(
@@ -253,8 +249,8 @@ def _check_filename(
         return
     raise InputError(
         f"{path}: the XML names a picture that is not there: <filename> is "
-        f"{name!r}, the picture is {picture_path.name!r}. Correct the one "
-        "or the other."
+        f"{name[:_SHOWN]!r}, the picture is {picture_path.name!r}. Correct "
+        "the one or the other."
     )
 
 
@@ -272,8 +268,8 @@ def _label(element: Element, path: pathlib.Path) -> str:
     label = (element.findtext("name") or "").strip()
     if label not in VOC_CLASSES:
         raise InputError(
-            f"{path}: unknown class {label!r}. Wanted: one of VOC's 20, "
-            f"{', '.join(VOC_CLASSES)}."
+            f"{path}: unknown class {label[:_SHOWN]!r}. Wanted: one of VOC's "
+            f"20, {', '.join(VOC_CLASSES)}."
         )
     return label
 
@@ -295,6 +291,8 @@ def _number(element: Element, tag: str, path: pathlib.Path) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        found = "missing" if text is None else f"{text!r}, not a number"
+        found = (
+            "missing" if text is None else f"{text[:_SHOWN]!r}, not a number"
+        )
         raise InputError(f"{path}: <{tag}> of an object is {found}.")
     return number

@@ -22,6 +22,7 @@ from tfrecords.image_record import ImageKey
 from tfrecords.image_record import ImageRecord
 from tfrecords.images import stated_shape
 from tfrecords.sources import folder
+from tfrecords.sources import source_file
 from tfrecords.sources.digest import content_digest
 from tfrecords.sources.splits import hashed_split
 from tfrecords.sources.splits import named_split
@@ -29,6 +30,7 @@ from tfrecords.sources.yolo_classes import class_names
 
 _BOX = 4  # numbers after the class
 _SLACK = 0.01  # beyond the border, of rounding
+_MOST_BYTES = 1 << 26  # of labels; a row may be a long polygon
 _LARGEST_CLASS = 10**6
 
 
@@ -159,19 +161,12 @@ class Yolo:
     def _rows(self, name: str) -> list[tuple[int, list[float]]]:
         """Returns class and (cx, cy, w, h) of each row of labels."""
         path = folder.path_inside(self._data_dir, _label_name(name))
-        if folder.file_size(path) < 0:
+        if source_file.is_missing(path):
             return []
-        try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-        except OSError as error:
-            raise InputError(
-                f"{path} cannot be read ({error.strerror})."
-            ) from error
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path} is not a text file: {error}.") from error
+        text = source_file.read_text(path, "label file", _MOST_BYTES)
         return [
             _parsed(line, f"{path}, line {number}")
-            for number, line in enumerate(lines, 1)
+            for number, line in enumerate(text.splitlines(), 1)
             if line.strip()
         ]
 

@@ -6,6 +6,7 @@ import yaml
 
 from tfrecords.errors import InputError
 from tfrecords.sources import folder
+from tfrecords.sources import source_file
 
 _YAML = "data.yaml"
 _TEXTS = ("classes.txt", "obj.names", "labels/classes.txt")
@@ -46,22 +47,9 @@ def class_names(data_dir: pathlib.Path) -> dict[int, str] | None:
 
 def _text(data_dir: pathlib.Path, name: str) -> str | None:
     path = folder.path_inside(data_dir, name)
-    size = folder.file_size(path)
-    if size < 0:
+    if source_file.is_missing(path):
         return None
-    if size > _MOST_BYTES:
-        raise InputError(
-            f"{path} has {size:,} bytes; class names take {_MOST_BYTES:,} at "
-            "most."
-        )
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be read ({error.strerror})."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not a text file: {error}.") from error
+    return source_file.read_text(path, "list of class names", _MOST_BYTES)
 
 
 def _from_yaml(text: str, path: pathlib.Path) -> dict[int, str] | None:
