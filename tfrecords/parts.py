@@ -172,13 +172,11 @@ class Parts:
         Args:
             sizes: name of each shard of this run -> its number of images.
         """
-        done = {
-            name.removesuffix(".done.json")
-            for name in self._names()
-            if name.endswith(".done.json")
-        }
-        total = sum(number for name, number in sizes.items() if name in done)
-        for name in sizes.keys() - done:
+        names = set(self._names())
+        done = {name for name in sizes if f"{name}.done.json" in names}
+        begun = {name for name in sizes if f"{name}.count" in names} - done
+        total = sum(sizes[name] for name in done)
+        for name in begun:
             with contextlib.suppress(OSError, ValueError):
                 text = (self._folder / f"{name}.count").read_text()
                 total += int(text or 0)

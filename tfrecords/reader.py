@@ -9,6 +9,7 @@ OpenCV decodes and cuts: its resize takes a ninth of the time of TensorFlow's
 holds no lock of Python's meanwhile, so threads work side by side.
 """
 
+import functools
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -46,20 +47,28 @@ def crop_patches(image: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
         [n, size, size, 3] uint8.
     """
     patches = np.empty([len(boxes), size, size, 3], np.uint8)
-    _crop_into(patches, image, boxes)
+    _cut(patches, image, _corners(boxes, np.array([image.shape[:2]])))
     return patches
 
 
-def _crop_into(
-    patches: np.ndarray, image: np.ndarray, boxes: np.ndarray
-) -> None:
-    """Fills patches [n, size, size, 3] with the boxes [n, 4] of an image."""
-    size = patches.shape[1]
-    limit = np.array(image.shape[:2])
+def _corners(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Returns boxes [n, 4] in whole pixels, at least one each way.
+
+    Args:
+        boxes: [n, 4] float32.
+        sizes: [n, 2] or [1, 2] (height, width) of their pictures.
+    """
     corners = np.round(np.reshape(boxes, (-1, 2, 2))).astype(np.int64)
-    start = np.clip(corners[:, 0], 0, limit - 1)
-    end = np.maximum(np.minimum(corners[:, 1], limit), start + 1)
-    for patch, (y0, x0), (y1, x1) in zip(patches, start, end, strict=True):
+    limits = sizes.astype(np.int64)
+    start = np.clip(corners[:, 0], 0, limits - 1)
+    end = np.maximum(np.minimum(corners[:, 1], limits), start + 1)
+    return np.concatenate([start, end], axis=1)
+
+
+def _cut(patches: np.ndarray, image: np.ndarray, corners: np.ndarray) -> None:
+    """Fills patches [n, size, size, 3] with what `corners` [n, 4] cover."""
+    size = patches.shape[1]
+    for patch, (y0, x0, y1, x1) in zip(patches, corners.tolist(), strict=True):
         sides = (y1 - y0, x1 - x0)
         shrinks = min(sides) >= size and max(sides) >= 2 * size
         cv2.resize(
@@ -122,6 +131,7 @@ def read_patches(
     boxes, image = _boxes(graph, kind)
     num_boxes = np.bincount(image, minlength=len(graph.image_ids))
     first = np.cumsum(num_boxes) - num_boxes
+    corners = _corners(boxes, graph.sizes[image])
     if images is None:
         images = np.arange(len(graph.image_ids))
 
@@ -133,7 +143,7 @@ def read_patches(
             rows = slice(first[index], first[index] + num_boxes[index])
             if end > start:
                 picture = load_picture(graph, index)
-                _crop_into(patches[start:end], picture, boxes[rows])
+                _cut(patches[start:end], picture, corners[rows])
             start = end
         return patches
 
@@ -176,16 +186,16 @@ def load_patches(
     loaded = _aligned(len(patches), size)
     if not len(patches):
         return loaded
-    images, first = np.unique(graph.patch_image[patches], return_index=True)
+    of_patch = graph.patch_image[patches]
+    corners = _corners(graph.boxes[patches], graph.sizes[of_patch])
+    images, first = np.unique(of_patch, return_index=True)
     groups = np.split(np.arange(len(patches)), first[1:])
 
     def load(image: int, rows: np.ndarray) -> None:
-        picture = load_picture(graph, image)
-        into = loaded[rows[0] : rows[-1] + 1]
-        _crop_into(into, picture, graph.boxes[patches[rows]])
+        rows = slice(rows[0], rows[-1] + 1)
+        _cut(loaded[rows], load_picture(graph, image), corners[rows])
 
-    with ThreadPoolExecutor(_THREADS) as pool:
-        list(pool.map(load, images, groups))
+    list(_threads().map(load, images, groups))
     return loaded
 
 
@@ -209,6 +219,12 @@ def load_picture(graph: PairGraph, image: int) -> np.ndarray:
         raise InputError(
             f"{path}, at byte {offset}, {graph.image_ids[image]}: {error}"
         ) from error
+
+
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    """Started once: batches come by the hundred per second."""
+    return ThreadPoolExecutor(_THREADS)
 
 
 def _aligned(num_patches: int, size: int) -> np.ndarray:

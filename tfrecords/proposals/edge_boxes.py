@@ -22,7 +22,7 @@ from tfrecords.proposals.suppression import diverse_order
 # EdgeBoxes leaves out weaker edges; its own value is for structured edges.
 _STRUCTURED_MIN_MAGNITUDE = 0.1
 # For gradients. These two, the square root in `gradient_edges` and the
-# defaults of `edge_beta` and `nms_iou` were chosen on 300 VOC2007 train
+# defaults of `edge_beta` and `nms_iou` were chosen on up to 300 VOC2007 train
 # photographs of 320 pixels; docs/experiments.md, "Proposals", has the sweep.
 _BLUR_SIGMA = 2.5  # pixels
 _GRADIENT_MIN_MAGNITUDE = 0.15
@@ -114,8 +114,8 @@ def gradient_edges(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns thin contours from the strongest color gradient.
 
     The gradient is that of the square roots of the values: it weighs the
-    dark parts of a picture more nearly like the bright ones, and so finds
-    more objects at every number of boxes.
+    dark parts of a picture more nearly like the bright ones, and finds
+    somewhat more objects at 8, 100 and 1000 boxes.
 
     Args:
         image: [H, W, 3] uint8 RGB.
