@@ -1,9 +1,11 @@
 """Records damaged at random places: what is whole is read to the bit."""
 
+import dataclasses
 import re
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from small_records import make_record
 from small_records import write_records
 
@@ -25,10 +27,9 @@ class Folder:
         self.path = path
         shards = {}
         for number, size in enumerate(sizes):
-            first = sum(sizes[:number])
             shards[f"train-{number}.tfrecord"] = [
-                make_record("train", index, 3)
-                for index in range(first, first + size)
+                make_record("train" + "n" * number, index, 3)
+                for index in range(size)
             ]
         write_records(path, shards)
         self.frames = [
@@ -216,3 +217,25 @@ def test_a_damaged_manifest_is_refused_or_reported(small):
         else:
             assert read_by_id(graph) == small.whole
     path.write_bytes(content)
+
+
+def test_a_picture_of_another_size_than_stated_is_refused(tmp_path):
+    """Whole and well-formed, but its boxes are of another picture."""
+    record = make_record("train", 0, 3)
+    record = dataclasses.replace(record, height=record.height + 100)
+    write_records(tmp_path, {"train-0.tfrecord": [record]})
+    graph = read_pair_graph(tmp_path, ["train"])
+    with pytest.raises(InputError, match="train-0.tfrecord.*40 x 60 pixels"):
+        load_patches(graph, np.arange(3), SIZE)
+
+
+def test_a_record_without_a_picture_is_refused(tmp_path):
+    content = tf.train.Example.FromString(
+        to_example(make_record("train", 0, 3))
+    )
+    del content.features.feature["image/encoded"]
+    records = {"train-0.tfrecord": [content.SerializeToString()]}
+    write_records(tmp_path, records)
+    graph = read_pair_graph(tmp_path, ["train"])
+    with pytest.raises(InputError, match="byte 0, train-0: OpenCV cannot"):
+        load_patches(graph, np.arange(3), SIZE)

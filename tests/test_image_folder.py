@@ -155,7 +155,7 @@ def test_a_link_to_itself_is_refused_when_read(tmp_path):
     (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
     source = ImageFolder(str(tmp_path))
     assert len(source.digest()) == 64
-    with pytest.raises(InputError, match="missing: .*loop.jpg"):
+    with pytest.raises(InputError, match="loop.jpg is a link that"):
         source.read(source.keys()[1])
 
 

@@ -212,13 +212,19 @@ def load_picture(graph: PairGraph, image: int) -> np.ndarray:
     path = graph.shard_paths[graph.record_shard[image]]
     offset = int(graph.record_offset[image])
     example = tf.train.Example.FromString(read_record(path, offset))
-    feature = example.features.feature["image/encoded"]
+    encoded = example.features.feature["image/encoded"].bytes_list.value
     try:
-        return decode(feature.bytes_list.value[0])
+        picture = decode(encoded[0] if encoded else b"")
+        if (picture.shape[:2] != graph.sizes[image]).any():
+            raise InputError(
+                f"the picture has {picture.shape[0]} x {picture.shape[1]} "
+                "pixels (height x width), another size is stated."
+            )
     except InputError as error:
         raise InputError(
             f"{path}, at byte {offset}, {graph.image_ids[image]}: {error}"
         ) from error
+    return picture
 
 
 @functools.cache
