@@ -24,6 +24,7 @@ import PIL
 import tensorflow as tf
 from absl import app
 from absl import flags
+from absl import logging
 
 from tfrecords import options as build_options
 from tfrecords.console import print_any_text
@@ -101,6 +102,7 @@ def main(arguments: Sequence[str]) -> None:
     if len(arguments) > 1:
         raise app.UsageError(f"Unknown arguments: {arguments[1:]}.")
     print_any_text()
+    logging.get_absl_handler().setFormatter(None)  # a program's words
     values = flags.FLAGS
     try:
         manifest = build(
