@@ -442,3 +442,12 @@ def test_pixels_are_what_the_stored_bytes_decode_to(mode, kind):
         stored = load_image(_bytes(noise.convert(mode), kind), max_side)
         np.testing.assert_array_equal(stored.pixels, decode(stored.encoded))
         assert stored.pixels.shape == (stored.height, stored.width, 3)
+
+
+def test_nothing_and_absurd_sizes_cannot_be_decoded():
+    content = bytearray(_jpeg(_pixels()))
+    start = content.index(b"\xff\xc0") + 5
+    content[start : start + 4] = b"\xff\xff\xff\xff"
+    for encoded in (b"", bytes(content)):
+        with pytest.raises(InputError, match="OpenCV cannot decode"):
+            decode(encoded)

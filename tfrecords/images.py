@@ -149,10 +149,11 @@ def decode(encoded: bytes) -> np.ndarray:
     Raises:
         InputError: if it cannot be decoded.
     """
-    pixels = cv2.imdecode(
-        np.frombuffer(encoded, np.uint8),
-        cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION,
-    )
+    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), flags)
+    except cv2.error:  # Of nothing, or of an absurd size.
+        pixels = None
     if pixels is None:
         raise InputError("OpenCV cannot decode the picture.")
     return pixels
