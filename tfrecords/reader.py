@@ -214,7 +214,13 @@ def load_picture(graph: PairGraph, image: int) -> np.ndarray:
     example = tf.train.Example.FromString(read_record(path, offset))
     feature = example.features.feature["image/encoded"]
     try:
-        return decode(feature.bytes_list.value[0])
+        pixels = decode(feature.bytes_list.value[0])
+        if pixels.shape[:2] != tuple(graph.sizes[image]):
+            raise InputError(
+                f"The picture has {pixels.shape[:2]} pixels (height, width), "
+                f"{tuple(graph.sizes[image].astype(int).tolist())} are stated."
+            )
+        return pixels
     except InputError as error:
         raise InputError(
             f"{path}, at byte {offset}, {graph.image_ids[image]}: {error}"
