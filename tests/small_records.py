@@ -21,7 +21,7 @@ def make_record(split, index, num_boxes, num_objects=1):
     """Returns a random picture with random boxes inside, of its own size."""
     rng = np.random.default_rng([index, len(split)])
     height, width = 40 + index, 60 - index
-    coarse = rng.integers(0, 255, [5, 6, 3])
+    coarse = rng.integers(0, 255, [8, 6, 3])
     image = np.kron(coarse, np.ones([12, 12, 1]))[:height, :width]
     encoded = tf.io.encode_jpeg(image.astype(np.uint8)).numpy()
     return StoredRecord(

@@ -1,6 +1,5 @@
 """Records damaged at random places: what is whole is read to the bit."""
 
-import dataclasses
 import re
 
 import numpy as np
@@ -217,16 +216,6 @@ def test_a_damaged_manifest_is_refused_or_reported(small):
         else:
             assert read_by_id(graph) == small.whole
     path.write_bytes(content)
-
-
-def test_a_picture_of_another_size_than_stated_is_refused(tmp_path):
-    """Whole and well-formed, but its boxes are of another picture."""
-    record = make_record("train", 0, 3)
-    record = dataclasses.replace(record, height=record.height + 100)
-    write_records(tmp_path, {"train-0.tfrecord": [record]})
-    graph = read_pair_graph(tmp_path, ["train"])
-    with pytest.raises(InputError, match="train-0.tfrecord.*40 x 60 pixels"):
-        load_patches(graph, np.arange(3), SIZE)
 
 
 def test_a_record_without_a_picture_is_refused(tmp_path):

@@ -255,3 +255,11 @@ def test_a_picture_that_cannot_be_decoded_is_named(tmp_path):
     graph = read_pair_graph(tmp_path, ["train"])
     with pytest.raises(InputError, match="train-0, at byte 0, train-0: OpenCV"):
         load_patches(graph, np.array([0]), SIZE)
+
+
+def test_a_picture_of_another_size_than_stated_is_named(tmp_path):
+    record = dataclasses.replace(make_record("train", 0, 2), height=99)
+    write_records(tmp_path, {"train-0": [record]})
+    graph = read_pair_graph(tmp_path, ["train"])
+    with pytest.raises(InputError, match=r"has \(40, 60\) .*\(99, 60\) are"):
+        load_patches(graph, np.array([0]), SIZE)

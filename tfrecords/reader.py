@@ -214,17 +214,17 @@ def load_picture(graph: PairGraph, image: int) -> np.ndarray:
     example = tf.train.Example.FromString(read_record(path, offset))
     encoded = example.features.feature["image/encoded"].bytes_list.value
     try:
-        picture = decode(encoded[0] if encoded else b"")
-        if (picture.shape[:2] != graph.sizes[image]).any():
+        pixels = decode(encoded[0] if encoded else b"")
+        if pixels.shape[:2] != tuple(graph.sizes[image]):
             raise InputError(
-                f"the picture has {picture.shape[0]} x {picture.shape[1]} "
-                "pixels (height x width), another size is stated."
+                f"The picture has {pixels.shape[:2]} pixels (height, width), "
+                f"{tuple(graph.sizes[image].astype(int).tolist())} are stated."
             )
+        return pixels
     except InputError as error:
         raise InputError(
             f"{path}, at byte {offset}, {graph.image_ids[image]}: {error}"
         ) from error
-    return picture
 
 
 @functools.cache
