@@ -4,6 +4,7 @@ In: the pair graph of a split. Out: which patches a step needs and the pairs
 as indices into them, then the same with the patches' features as tf.data.
 """
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -96,16 +97,16 @@ class PairSampler:
         return self._order(epoch)[start : start + self.batch_pairs]
 
     def batch(
-        self, step: int, replica: int = 0, num_replicas: int = 1
+        self, step: int, part: int = 0, num_parts: int = 1
     ) -> dict[str, np.ndarray]:
-        """One replica's share of step `step`.
+        """One part of step `step`: what a replica computes at a time.
 
         Returns:
             `source_nodes` [S], `target_nodes` [T]: sorted different patches;
             `source`, `target` [P] int32: rows of these; `offset` [P, 8];
             `num_pairs` []: float32, pairs of the global batch.
         """
-        chosen = np.array_split(self.pair_indices(step), num_replicas)[replica]
+        chosen = np.array_split(self.pair_indices(step), num_parts)[part]
         batch = connect(self.graph, self.graph.pairs[chosen], self._unit)
         batch["num_pairs"] = np.float32(self.batch_pairs)
         return batch
@@ -152,30 +153,64 @@ def connect(
     }
 
 
+@dataclasses.dataclass(frozen=True)
+class Shares:
+    """How a global batch is divided.
+
+    Attributes:
+        replicas: of all workers.
+        accumulate: parts of a replica's batch, one after the other.
+        worker: number of this worker.
+        workers: how many there are, with equally many replicas each.
+    """
+
+    replicas: int = 1
+    accumulate: int = 1
+    worker: int = 0
+    workers: int = 1
+
+    @property
+    def num_parts(self) -> int:
+        """Parts of a global batch."""
+        return self.replicas * self.accumulate
+
+    def own(self) -> list[int]:
+        """Parts of this worker, in the order in which its replicas ask."""
+        per_worker = self.replicas // self.workers
+        first = self.worker * per_worker
+        return [
+            replica * self.accumulate + turn
+            for turn in range(self.accumulate)
+            for replica in range(first, first + per_worker)
+        ]
+
+
 def batch_dataset(
     sampler: PairSampler,
     fill: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]],
     steps: range,
-    num_replicas: int = 1,
+    shares: Shares = Shares(),  # noqa: B008, it is frozen
 ) -> tf.data.Dataset:
-    """The batches of `steps` as tf.data, one element per step and replica.
+    """The batches of `steps` as tf.data, one element per part.
 
     Args:
         sampler: draws the pairs.
         fill: turns the drawn nodes into what the model takes, see
             `scn_tf.inputs`.
         steps: the steps to give, in order; resuming starts later.
-        num_replicas: elements per step.
+        shares: how each batch is divided, and which part is this worker's.
 
     Returns:
-        Dicts of float32 and int32 tensors, first axes of unknown length.
+        Dicts of float32, uint8 and int32 tensors, first axes of unknown
+        length.
     """
-    example = fill(sampler.batch(steps.start, 0, num_replicas))
+    own = shares.own()
+    example = fill(sampler.batch(steps.start, own[0], shares.num_parts))
     names = sorted(example)
 
     def load(index: np.ndarray) -> list[np.ndarray]:
-        step, replica = divmod(int(index), num_replicas)
-        batch = fill(sampler.batch(step, replica, num_replicas))
+        step, place = divmod(int(index), len(own))
+        batch = fill(sampler.batch(step, own[place], shares.num_parts))
         return [batch[name] for name in names]
 
     def to_tensors(index: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -187,6 +222,8 @@ def batch_dataset(
         return dict(zip(names, values, strict=True))
 
     indices = tf.data.Dataset.range(
-        steps.start * num_replicas, steps.stop * num_replicas
+        steps.start * len(own), steps.stop * len(own)
     )
-    return indices.map(to_tensors, num_parallel_calls=2).prefetch(2)
+    return indices.map(to_tensors, num_parallel_calls=2).prefetch(
+        tf.data.AUTOTUNE
+    )

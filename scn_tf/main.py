@@ -18,12 +18,19 @@ from absl import flags
 from absl import logging
 
 from scn_tf import config
+from scn_tf import flag_groups
 from scn_tf import stages
+from scn_tf.distribution import agree
+from scn_tf.distribution import is_chief
+from scn_tf.distribution import workers_watched
+from scn_tf.dry_run import dry_run_text
+from scn_tf.interrupt import EXIT_CODE
+from scn_tf.interrupt import TrainingStopped
 from tfrecords.errors import InputError
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _ROOMS = tuple(_ROOT / name for name in ("scn_tf", "tfrecords", "export"))
-_GROUPS = config.define_flags()
+_GROUPS = flag_groups.define_flags()
 _STAGES = {
     "records": stages.build_records,
     "train": stages.train,
@@ -44,13 +51,24 @@ def main(arguments: list[str]) -> int:
     _quiet_libraries()
     try:
         run = stages.start(config.config_from_flags(flags.FLAGS, _GROUPS))
-        for stage in run.config.stages:
-            with run.log.stage(stage):
-                _STAGES[stage](run)
-        print(stages.summary(run))
+        with workers_watched():
+            if run.config.dry_run:
+                stages.build_records(run)
+                print(dry_run_text(run))
+                return 0
+            for stage in run.config.stages:
+                with run.log.stage(stage):
+                    _STAGES[stage](run)
+                # The others wait for the chief, who may work alone.
+                agree(run.strategy, 0.0)
+        if is_chief():
+            print(stages.summary(run))
     except InputError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
+    except TrainingStopped as stopped:
+        print(f"\n{stopped}", file=sys.stderr)
+        return EXIT_CODE
     except KeyboardInterrupt:
         print(
             "\nInterrupted. What was finished is kept; the same command "
@@ -81,31 +99,13 @@ def _quiet_libraries() -> None:
 def parse_flags(arguments: list[str]) -> list[str]:
     """Parses the command line; prints help or a clear error and exits."""
     if any(argument in ("--help", "-help", "-h") for argument in arguments):
-        print(help_text())
+        print(flag_groups.help_text(__doc__.strip(), _GROUPS))
         sys.exit(0)
     try:
         return flags.FLAGS(arguments)
     except flags.Error as error:
         print(f"{error}\n--help lists all flags.", file=sys.stderr)
         sys.exit(2)
-
-
-def help_text() -> str:
-    """All flags by group, with defaults."""
-    lines = [__doc__.strip(), ""]
-    for title, names in _GROUPS.items():
-        lines.append(f"{title}:")
-        for name in names:
-            flag = flags.FLAGS[name]
-            default = flag.default_as_str or "''"
-            lines.append(f"  --{name}={default.strip(chr(39))}")
-            lines.append(flags.text_wrap(flag.help, 78, indent="      "))
-        lines.append("")
-    lines.append(
-        "--flagfile=FILE reads flags from a file; those of\n"
-        "scn_tf/flagfiles/ each open with what they do and how long it takes."
-    )
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

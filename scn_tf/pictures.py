@@ -10,6 +10,7 @@ import numpy as np
 from scn_tf import visualize
 from scn_tf.batches import pair_offsets
 from scn_tf.run import Run
+from scn_tf.sharded_array import ShardedArray
 from tfrecords.pair_graph import PairGraph
 from tfrecords.reader import load_patches
 from tfrecords.reader import load_picture
@@ -18,6 +19,7 @@ _PHOTOGRAPHS = 9
 _PAIRS_PER_PHOTOGRAPH = 3
 _PREDICTIONS = 8
 _NEIGHBORS = 5
+_CHUNK = 4096  # patches compared at a time
 
 
 def draw_all(run: Run, verdict: dict) -> list[pathlib.Path]:
@@ -133,7 +135,7 @@ def _draw_predictions(
 
 def nearest_patches(
     predictions: np.ndarray,
-    targets: np.ndarray,
+    targets: np.ndarray | ShardedArray,
     graph: PairGraph,
     sources: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -144,18 +146,21 @@ def nearest_patches(
 
     Args:
         predictions: [P, D] h3.
-        targets: [N, D] true features of all patches.
+        targets: [N, D] true features of all patches, any float type.
         graph: of the patches.
         sources: [P] int64, the patch each prediction was made from.
 
     Returns:
         [P, K] int64 patches, nearest first, and [P, K] Euclidean distances.
     """
-    squared = (
-        np.sum(np.square(predictions), axis=1)[:, None]
-        - 2 * predictions @ targets.T
-        + np.sum(np.square(targets), axis=1)
-    )  # [P, N]
+    squared = np.empty((len(predictions), len(targets)), np.float32)
+    for start in range(0, len(targets), _CHUNK):
+        part = np.asarray(targets[start : start + _CHUNK], np.float32)
+        squared[:, start : start + _CHUNK] = (
+            np.sum(np.square(predictions), axis=1)[:, None]
+            - 2 * predictions @ part.T
+            + np.sum(np.square(part), axis=1)
+        )
     squared[np.arange(len(sources)), sources] = np.inf
     count = min(_NEIGHBORS, len(graph.boxes) - 1)
     nearest = np.argsort(squared, axis=1)[:, :count]

@@ -9,7 +9,6 @@ import functools
 import keras
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
 from scn_tf.backbones import build_backbone
 from scn_tf.backbones import frozen_copy
@@ -17,10 +16,13 @@ from scn_tf.backbones.backbone import Backbone
 from scn_tf.backbones.preprocessing import as_images
 from scn_tf.batches import pair_offsets
 from scn_tf.config import Config
+from scn_tf.distribution import is_chief
+from scn_tf.distribution import make_strategy
 from scn_tf.evaluation.context import ContextCheck
 from scn_tf.evaluation.context import sample_pairs
 from scn_tf.evaluation.features import neck_vectors
 from scn_tf.feature_cache import cached_features
+from scn_tf.feature_cache import CacheOptions
 from scn_tf.feature_cache import FeatureCache
 from scn_tf.feature_cache import weights_digest
 from scn_tf.geometry import offset_spread
@@ -43,8 +45,9 @@ class Run:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.log = RunLog(config.run_dir)
-        self.strategy = _strategy(config.devices)
+        # Before anything else: collective operations insist on it.
+        self.strategy = make_strategy(config.devices)
+        self.log = RunLog(config.run_dir, is_chief())
         self._graphs = {}
         self._caches = {}
         keras.utils.set_random_seed(config.seed)
@@ -125,6 +128,16 @@ class Run:
             head.build((None, num_features), (None, offsets.shape[-1]))
         return head
 
+    def make_networks(self) -> None:
+        """Makes all variables: of several workers, all must do so at once."""
+        _ = self.backbone, self.frozen_neck, self.head
+
+    def fill_caches(self) -> None:
+        """Fills the caches that the training reads."""
+        if self.trains_on_cache:
+            self.cache(self.train_splits, "proposals")
+        self.cache(self.held_out_splits, "proposals")
+
     @property
     def trains_on_cache(self) -> bool:
         """Whether training starts at cached trunk features."""
@@ -160,10 +173,20 @@ class Run:
             },
             self.backbone,
             self.frozen_neck,
-            self.patches(splits, kind),
+            lambda rows: read_patches(
+                graph, kind, self.backbone.image_size, rows=rows
+            ),
             counts[kind],
-            self.config.cache_dtype,
+            self._cache_options(),
         )
+
+    def _cache_options(self) -> CacheOptions:
+        config = self.config
+        memory = None
+        if config.cache_memory:
+            held = sum(cache.memory for cache in self._caches.values())
+            memory = max(config.cache_memory * 2**30 - held, 0)
+        return CacheOptions(config.cache_dtype, config.precision, memory)
 
     def patches(self, splits: tuple[str, ...], kind: str) -> tf.data.Dataset:
         """[n, S, S, 3] uint8 patches of some images, in order."""
@@ -200,7 +223,7 @@ class Run:
         cache = self.cache(splits, "proposals")
         nodes, rows = np.unique(nodes, return_inverse=True)
         if cache.features is not None:
-            vectors = neck_vectors(self.backbone.neck, cache.features[nodes])
+            vectors = neck_vectors(self.backbone.neck, cache.features, nodes)
             return vectors[rows]
         size = self.backbone.image_size
         parts = np.array_split(nodes, -(-len(nodes) // 64))
@@ -212,11 +235,3 @@ class Run:
             for part in parts
         ]
         return np.concatenate(vectors)[rows]
-
-
-def _strategy(devices: tuple[str, ...]) -> tf.distribute.Strategy:
-    """Mirrors the model on `devices`, all GPUs, or the CPU."""
-    gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
-    chosen = list(devices) or gpus or ["CPU:0"]
-    logging.info("Training on %s.", ", ".join(chosen))
-    return tf.distribute.MirroredStrategy(chosen)

@@ -25,6 +25,8 @@ from tfrecords.files import replacing
 _FREE = (
     *("run_dir", "epochs", "devices", "records_dir", "data_dir", "weights"),
     *("num_workers", "beam_options", "on_bad_image", "on_bad_record"),
+    *("save_every", "keep", "checkpoint", "steps_per_call", "profile"),
+    "cache_memory",
 )
 _PATHS = (
     *("data_dir", "records_dir", "weights", "edge_model"),
@@ -47,8 +49,8 @@ def write_flags(run_dir: str | os.PathLike, flags: dict[str, object]) -> None:
     """Writes `flags.txt`, a flagfile that replays the run.
 
     Once the run has a checkpoint its configuration is fixed; before that it
-    may still change. `--stages` is what is done now, not what the run is, and
-    is left out. Paths become absolute.
+    may still change. `--stages` and `--dry_run` are what is done now, not what
+    the run is, and are left out. Paths become absolute.
 
     Args:
         run_dir: the run's folder; made if missing.
@@ -62,7 +64,7 @@ def write_flags(run_dir: str | os.PathLike, flags: dict[str, object]) -> None:
     texts = {
         name: _path_text(value) if name in _PATHS else _text(value)
         for name, value in flags.items()
-        if name != "stages"
+        if name not in ("stages", "dry_run")
     }
     if path.is_file() and is_trained(run_dir):
         earlier = _read_flags(path)

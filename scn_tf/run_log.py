@@ -16,6 +16,7 @@ import tensorflow as tf
 from absl import logging
 
 from tfrecords.files import full_disk_named
+from tfrecords.files import replacing
 
 _KILOBYTE = 1 if sys.platform == "darwin" else 1024  # unit of ru_maxrss
 
@@ -30,16 +31,23 @@ class RunLog:
 
     Args:
         run_dir: the run's folder.
+        writes: whether this process writes; of several workers one does.
     """
 
-    def __init__(self, run_dir: str | os.PathLike) -> None:
+    def __init__(self, run_dir: str | os.PathLike, writes: bool = True) -> None:
         self._path = pathlib.Path(run_dir) / "metrics.jsonl"
-        self._writer = tf.summary.create_file_writer(
-            str(pathlib.Path(run_dir) / "tensorboard")
+        self._folder = pathlib.Path(run_dir) / "tensorboard"
+        self._writes = writes
+        self._writer = (
+            tf.summary.create_file_writer(str(self._folder))
+            if writes
+            else tf.summary.create_noop_writer()
         )
 
     def write(self, event: str, step: int | None = None, **values) -> None:
         """Writes one line; with a step, numbers go to TensorBoard too."""
+        if not self._writes:
+            return
         line = {"event": event, **values}
         if step is not None:
             line["step"] = step
@@ -73,6 +81,26 @@ class RunLog:
                 logging.warning("%s: skipped a torn line", self._path)
         return [line for line in lines if line["event"] == event]
 
+    def rewind(self, step: int) -> None:
+        """Drops the lines of later steps, which will be taken again."""
+        if not self._writes or not self._path.is_file():
+            return
+        lines = self._path.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if _step(line) <= step]
+        if len(kept) < len(lines):
+            with replacing(self._path) as path:
+                path.write_text("".join(f"{line}\n" for line in kept))
+
+    @contextmanager
+    def profile(self) -> Iterator[None]:
+        """Writes a trace of the block for TensorBoard's profiler (xprof)."""
+        if not self._writes:
+            yield
+            return
+        with tf.profiler.experimental.Profile(str(self._folder)):
+            yield
+        logging.info("A profile was written to %s.", self._folder)
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Times a stage and logs its seconds and the peak memory so far."""
@@ -84,3 +112,11 @@ class RunLog:
         peak = usage.ru_maxrss * _KILOBYTE
         self.write("stage", name=name, seconds=seconds, peak_memory=peak)
         logging.info("Stage %s took %.1f s.", name, seconds)
+
+
+def _step(line: str) -> int:
+    """Returns the step of a line of metrics.jsonl; 0 where it has none."""
+    try:
+        return int(json.loads(line).get("step", 0))
+    except (ValueError, AttributeError):
+        return 0  # A torn line; `history` says so.

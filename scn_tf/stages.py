@@ -20,6 +20,10 @@ from scn_tf.backbones.preprocessing import as_images
 from scn_tf.backbones.weights import require_weights
 from scn_tf.checkpoint import Checkpoints
 from scn_tf.config import Config
+from scn_tf.distribution import chief_first
+from scn_tf.distribution import is_chief
+from scn_tf.distribution import num_workers
+from scn_tf.distribution import worker_index
 from scn_tf.pair_model import cached_pair_model
 from scn_tf.pair_model import live_pair_model
 from scn_tf.run import Run
@@ -47,7 +51,8 @@ def start(config: Config) -> Run:
             the weights file is missing.
     """
     require_weights(config.weights)
-    write_flags(config.run_dir, config.values)
+    if is_chief():
+        write_flags(config.run_dir, config.values)
     logging.info("Run folder: %s", config.run_dir.resolve())
     return Run(config)
 
@@ -61,6 +66,8 @@ def build_records(run: Run) -> None:
     config = run.config
     given = (config.records_dir / "manifest.json").is_file()
     named = config.records.data_dir or config.records.source == "synthetic"
+    if not is_chief():
+        return
     if named:
         build(config.records, config.records_dir, config.records_runner)
     elif given:
@@ -89,6 +96,9 @@ def train(run: Run) -> None:
         config.seed,
         config.offset_unit,
     )
+    run.make_networks()
+    with chief_first(run.strategy):
+        run.fill_caches()
     with run.strategy.scope():
         model, fill = _model_and_inputs(run)
         optimizer = make_optimizer(config.training)
@@ -102,10 +112,11 @@ def train(run: Run) -> None:
         batches=lambda steps: _distribute(run, sampler, fill, steps),
         steps_per_epoch=sampler.steps_per_epoch,
         batch_pairs=sampler.batch_pairs,
+        floor=check.floor,
         check=check.measure,
     )
     checkpoints = _checkpoints(run, optimizer)
-    run_training(training, config.training, checkpoints, run.log)
+    run_training(training, config.training, config.pace, checkpoints, run.log)
 
 
 def _model_and_inputs(run: Run):
@@ -122,9 +133,14 @@ def _model_and_inputs(run: Run):
 
 
 def _distribute(run: Run, sampler, fill, steps: range):
-    num_replicas = run.strategy.num_replicas_in_sync
+    shares = batches.Shares(
+        replicas=run.strategy.num_replicas_in_sync,
+        accumulate=run.config.training.accumulate,
+        worker=worker_index(),
+        workers=num_workers(),
+    )
     return run.strategy.distribute_datasets_from_function(
-        lambda _: batches.batch_dataset(sampler, fill, steps, num_replicas)
+        lambda _: batches.batch_dataset(sampler, fill, steps, shares)
     )
 
 
@@ -134,6 +150,8 @@ def _checkpoints(run: Run, optimizer=None) -> Checkpoints:
         run.backbone.neck,
         run.head,
         optimizer,
+        keep=run.config.keep,
+        writes=is_chief(),
     )
 
 
@@ -146,6 +164,8 @@ def _warn_of_random_weights(run: Run) -> None:
 
 
 def _record_environment(run: Run) -> None:
+    if not is_chief():
+        return
     record_environment(
         run.config.run_dir,
         run.manifest.digest,
@@ -155,19 +175,21 @@ def _record_environment(run: Run) -> None:
 
 
 def _restore(run: Run) -> int:
-    """Loads the newest checkpoint into neck and head; returns its epoch."""
+    """Loads a checkpoint into neck and head; returns its step."""
     _record_environment(run)
-    epoch = _checkpoints(run).restore()
-    if not epoch:
+    step = _checkpoints(run).restore(run.config.checkpoint)
+    if not step:
         raise InputError(
             f"{run.config.run_dir}/checkpoints holds no checkpoint. Run the "
             "train stage first: --stages=train,evaluate,export."
         )
-    return epoch
+    return step
 
 
 def evaluate(run: Run) -> None:
     """Trained network -> verdict.json and pictures/."""
+    if not is_chief():
+        return
     _restore(run)
     verdict = make_verdict(run)
     path = run.config.run_dir / "verdict.json"
@@ -183,7 +205,9 @@ def export_module(run: Run) -> None:
     Raises:
         RuntimeError: if a consumer fails or its features differ.
     """
-    epoch = _restore(run)
+    if not is_chief():
+        return
+    step = _restore(run)
     module_dir = run.config.run_dir / "module"
     backbone = run.backbone
     save_feature_vector(
@@ -201,7 +225,7 @@ def export_module(run: Run) -> None:
     results = check_module(module_dir, images, expected)
     run.log.write(
         "module",
-        epoch=epoch,
+        checkpoint_step=step,
         size_over_weights=size_ratio(module_dir),
         consumers={
             result.consumer: result.max_relative_difference

@@ -1,143 +1,39 @@
-"""The only training loop: step functions and a short driver.
+"""The only training loop: a driver around calls of many steps.
 
-In: a pair model and its batches. Out: trained weights, one metrics line and
-one checkpoint per epoch. Works under any `tf.distribute` strategy.
+In: a pair model and its batches. Out: trained weights, checkpoints, a
+metrics line per epoch. Works under any `tf.distribute` strategy; whatever
+ends it, the same command continues at the step that was saved last.
 """
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tqdm
 
 from scn_tf.checkpoint import Checkpoints
-from scn_tf.losses import pair_losses
+from scn_tf.distribution import agree
+from scn_tf.distribution import num_workers
+from scn_tf.interrupt import signals_noticed
+from scn_tf.interrupt import StopFlag
+from scn_tf.interrupt import TrainingStopped
+from scn_tf.pace import Pace
+from scn_tf.pace import PaceOptions
+from scn_tf.recipe import TrainOptions
 from scn_tf.run_log import progress_interval
 from scn_tf.run_log import RunLog
+from scn_tf.step import make_gradient_norms
+from scn_tf.step import make_steps
+from scn_tf.step import Taken
 from tfrecords.errors import InputError
 
-_SHOW_EVERY = 10  # steps between looks at the loss, which wait for the device
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainOptions:
-    """The recipe; defaults are the paper's (section 3), where it states one.
-
-    Attributes:
-        epochs: passes over the pairs.
-        learning_rate: of SGD, before the drop.
-        drop_epoch: epoch from which the rate is multiplied by `drop_factor`.
-        drop_factor: see `drop_epoch`.
-        momentum: of SGD; the paper states none.
-        weight_decay: pull of every trained weight to zero, added to its
-            gradient before momentum, as Torch's SGD does.
-        loss_reduction: "sum" over feature dimensions (Eq. 2) or "mean".
-        head_epochs: first epochs in which the neck is held and the spatial
-            context module learns alone.
-        clip_norm: largest global norm of the gradients; 0 does not clip.
-        jit_compile: compile each replica's forward and backward pass (XLA).
-    """
-
-    epochs: int = 200
-    learning_rate: float = 1e-3
-    drop_epoch: int = 100
-    drop_factor: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    loss_reduction: str = "sum"
-    head_epochs: int = 0
-    clip_norm: float = 0.0
-    jit_compile: bool = False
-
-    def rate(self, epoch: int) -> float:
-        """Learning rate of `epoch`, counted from 0."""
-        drop = self.drop_factor if epoch >= self.drop_epoch else 1.0
-        return self.learning_rate * drop
-
-
-def make_optimizer(options: TrainOptions) -> keras.optimizers.Optimizer:
-    """SGD with momentum; weight decay is added by the step function."""
-    return keras.optimizers.SGD(options.learning_rate, options.momentum)
-
-
-def make_gradients(
-    model: keras.Model, options: TrainOptions, num_replicas: int = 1
-) -> Callable[[dict, list], tuple[tf.Tensor, list[tf.Tensor]]]:
-    """Returns `(batch, variables) -> (loss, gradients)` of one replica.
-
-    The gradients hold the replica's part of the weight decay, added where
-    they are made: a pass over fc6 of VGG moves half a gigabyte.
-
-    The loss is this replica's share: the sum over its pairs divided by the
-    pairs of the global batch, so shares of any size add up to the mean.
-    """
-
-    @tf.function(jit_compile=options.jit_compile, reduce_retracing=True)
-    def gradients(batch: dict, variables: list):
-        inputs = {name: batch[name] for name in model.input}
-        with tf.GradientTape() as tape:
-            outputs = model(inputs)
-            losses = pair_losses(
-                outputs["prediction"],
-                outputs["target"],
-                options.loss_reduction,
-            )
-            loss = tf.reduce_sum(losses) / batch["num_pairs"]
-        decay = options.weight_decay / num_replicas
-        pulled = [
-            gradient + decay * variable
-            for gradient, variable in zip(
-                tape.gradient(loss, variables), variables, strict=True
-            )
-        ]
-        return loss, pulled
-
-    return gradients
-
-
-def make_train_step(
-    model: keras.Model,
-    trained: list[keras.Variable],
-    optimizer: keras.optimizers.Optimizer,
-    strategy: tf.distribute.Strategy,
-    options: TrainOptions,
-) -> Callable[[Iterator], tf.Tensor]:
-    """Returns a function that takes one step on the iterator's next batch.
-
-    Args:
-        model: a pair model, made in the strategy's scope.
-        trained: the variables to move; all others stay.
-        optimizer: built on at least `trained`.
-        strategy: spreads the batch and adds the gradients up.
-        options: the recipe.
-
-    Returns:
-        `iterator -> loss`, the mean over the pairs of the global batch,
-        before the step.
-    """
-    num_replicas = strategy.num_replicas_in_sync
-    gradients_of = make_gradients(model, options, num_replicas)
-
-    def replica_step(batch: dict) -> tf.Tensor:
-        values = [variable.value for variable in trained]
-        loss, gradients = gradients_of(batch, values)
-        if options.clip_norm:
-            context = tf.distribute.get_replica_context()
-            gradients = context.all_reduce("SUM", gradients)
-            gradients, _ = tf.clip_by_global_norm(gradients, options.clip_norm)
-            gradients = [gradient / num_replicas for gradient in gradients]
-        optimizer.apply(gradients, trained)
-        return loss
-
-    @tf.function
-    def step(iterator: Iterator) -> tf.Tensor:
-        losses = strategy.run(replica_step, args=(next(iterator),))
-        return strategy.reduce("SUM", losses, axis=None)
-
-    return step
+# A loss of so many times the floor will not come back.
+_EXPLODED = 1e3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,12 +44,14 @@ class Training:
         model: the pair model.
         head: variables of the spatial context module.
         neck: variables of the neck.
-        optimizer: built on head and neck.
+        optimizer: of head and neck.
         strategy: where the model was made.
         batches: range of steps -> distributed batches.
         steps_per_epoch: batches of one epoch.
         batch_pairs: pairs of a global batch.
-        check: () -> numbers on held-out pairs, `loss` and `floor` at least.
+        floor: the loss that no constant prediction can pass.
+        check: () -> numbers on held-out pairs, `loss`, `over_floor` and
+            `permuted` at least.
     """
 
     model: keras.Model
@@ -164,100 +62,218 @@ class Training:
     batches: Callable[[range], tf.data.Dataset]
     steps_per_epoch: int
     batch_pairs: int
+    floor: float
     check: Callable[[], dict[str, float]]
+
+
+def make_optimizer(options: TrainOptions) -> keras.optimizers.Optimizer:
+    """SGD with momentum; weight decay is added by the step function."""
+    return keras.optimizers.SGD(options.learning_rate, options.momentum)
 
 
 def train(
     training: Training,
     options: TrainOptions,
+    pace_options: PaceOptions,
     checkpoints: Checkpoints,
     run_log: RunLog,
 ) -> None:
     """Trains from the last checkpoint to `options.epochs`.
 
     Raises:
-        InputError: if the loss is no longer a number; the last good
-            checkpoint stays.
+        InputError: if the loss is no longer a number or has exploded; the
+            last good checkpoint stays.
+        TrainingStopped: if a signal came; the state was saved.
     """
-    step_functions = _step_functions(training, options)
-    first = checkpoints.restore()
-    if first >= options.epochs:
-        return
-    per_epoch = training.steps_per_epoch
-    steps = range(first * per_epoch, options.epochs * per_epoch)
-    iterator = iter(training.batches(steps))
-    with tqdm.tqdm(
-        total=options.epochs * per_epoch,
-        initial=steps.start,
-        desc="training",
-        unit="step",
-        mininterval=progress_interval(),
-    ) as progress:
-        for epoch in range(first, options.epochs):
-            training.optimizer.learning_rate = options.rate(epoch)
-            held = epoch < options.head_epochs
-            start = time.perf_counter()
-            loss = _run_epoch(
-                step_functions[held], iterator, per_epoch, progress
-            )
-            seconds = time.perf_counter() - start
-            checked = training.check()
-            run_log.write(
-                "epoch",
-                step=(epoch + 1) * per_epoch,
-                epoch=epoch + 1,
-                loss=loss,
-                learning_rate=options.rate(epoch),
-                pairs_per_second=training.batch_pairs * per_epoch / seconds,
-                **{f"val_{name}": value for name, value in checked.items()},
-            )
-            progress.write(
-                f"epoch {epoch + 1}/{options.epochs}  loss {loss:.4g}  "
-                f"val {checked['loss']:.4g} = {checked['over_floor']:.3f} of "
-                f"the floor; offsets permuted {checked['permuted']:.4g}"
-            )
-            checkpoints.save(epoch + 1)
-
-
-def _step_functions(training: Training, options: TrainOptions) -> dict:
-    """The step by whether the neck is held; slots exist for all variables."""
+    several = num_workers() > 1
+    pace = Pace(pace_options, training.steps_per_epoch, several)
     with training.strategy.scope():
         training.optimizer.build(training.head + training.neck)
-    chosen = {True: training.head, False: training.head + training.neck}
-    return {
-        held: make_train_step(
-            training.model,
-            variables,
-            training.optimizer,
-            training.strategy,
-            options,
-        )
-        for held, variables in chosen.items()
-    }
-
-
-def _run_epoch(
-    step: Callable[[Iterator], tf.Tensor],
-    iterator: Iterator,
-    num_steps: int,
-    progress: tqdm.tqdm,
-) -> float:
-    """Runs an epoch; returns the mean of its losses."""
-    total = tf.zeros(())
-    for index in range(num_steps):
-        loss = step(iterator)
-        total += loss
-        if index % _SHOW_EVERY == 0 or index == num_steps - 1:
-            _stop_unless_finite(float(loss), progress.n + 1)
-            progress.set_postfix(loss=f"{float(loss):.4g}", refresh=False)
-        progress.update()
-    return float(total) / num_steps
-
-
-def _stop_unless_finite(loss: float, step: int) -> None:
-    if loss - loss != 0:  # true for NaN and for infinity
+    first = checkpoints.restore()
+    if len(set(agree(training.strategy, first))) > 1:
         raise InputError(
-            f"The loss became {loss} at about step {step}. The checkpoints "
-            "of earlier epochs are kept. Try, in another --run_dir, a lower "
-            "--learning_rate, --clip_norm, or --loss_reduction=mean."
+            "The workers found checkpoints of different steps. They must see "
+            "the same --run_dir."
         )
+    run_log.rewind(first)
+    last = options.epochs * training.steps_per_epoch
+    if first < last:
+        with signals_noticed() as stop:
+            loop = _Loop(training, options, pace, checkpoints, run_log)
+            loop.run(range(first, last), stop)
+
+
+class _Loop:
+    """The state of a training between two calls of the steps."""
+
+    def __init__(
+        self,
+        training: Training,
+        options: TrainOptions,
+        pace: Pace,
+        checkpoints: Checkpoints,
+        run_log: RunLog,
+    ) -> None:
+        self._training = training
+        self._options = options
+        self._pace = pace
+        self._checkpoints = checkpoints
+        self._log = run_log
+        self._total = checkpoints.total
+        self._limit = _EXPLODED * max(training.floor, 1e-6)
+        self._since = _Since()
+        self._parts = {"head": training.head, "neck": training.neck}
+        self._gradient_norms = make_gradient_norms(
+            training.model, self._parts, training.strategy, options
+        )
+        chosen = {True: training.head, False: training.head + training.neck}
+        self._steps = {
+            held: make_steps(
+                training.model,
+                variables,
+                training.optimizer,
+                training.strategy,
+                options,
+            )
+            for held, variables in chosen.items()
+        }
+
+    def run(self, steps: range, stop: StopFlag) -> None:
+        """Takes all `steps`, or those up to a signal."""
+        iterator = iter(self._training.batches(steps))
+        step = steps.start
+        with (
+            tqdm.tqdm(
+                total=steps.stop,
+                initial=step,
+                desc="training",
+                unit="step",
+                mininterval=progress_interval(),
+            ) as progress,
+            contextlib.ExitStack() as profile,
+        ):
+            while step < steps.stop:
+                self._profile(step, profile)
+                taken = self._call(iterator, step)
+                step += int(taken.steps)
+                self._show(progress, taken)
+                stopped = self._is_told_to_stop(stop)
+                if step % self._training.steps_per_epoch == 0:
+                    self._end_epoch(step, progress)
+                if stopped or self._pace.should_save(step):
+                    self._checkpoints.save(step, self._total)
+                    self._pace.saved()
+                if stopped and step < steps.stop:
+                    raise TrainingStopped(
+                        f"{stop.name or 'A worker'} ended the training after "
+                        f"step {step}. It is saved; the same command "
+                        "continues there."
+                    )
+
+    def _call(self, iterator: Iterator, step: int) -> Taken:
+        epoch = step // self._training.steps_per_epoch
+        rate = self._options.rate(epoch)
+        # float32, as the variable is: assigning makes a copy on each device.
+        optimizer = self._training.optimizer
+        if np.float32(optimizer.learning_rate) != np.float32(rate):
+            optimizer.learning_rate = rate
+        number = self._pace.next_steps(step)
+        start = time.perf_counter()
+        take = self._steps[epoch < self._options.head_epochs]
+        taken = take(iterator, number, self._total, self._limit)
+        loss = float(taken.loss)  # waits for the devices
+        seconds = time.perf_counter() - start
+        if not loss <= self._limit:
+            raise InputError(
+                f"The loss became {loss:g} at step {step + int(taken.steps)}; "
+                f"the floor is {self._training.floor:g}. The checkpoints of "
+                "earlier steps are kept. Try, in another --run_dir, a lower "
+                "--learning_rate, --clip_norm, or --loss_reduction=mean."
+            )
+        self._total = float(taken.total)
+        self._pace.took(number, seconds)
+        self._since.add(number, seconds, float(taken.waited))
+        return taken
+
+    def _show(self, progress: tqdm.tqdm, taken: Taken) -> None:
+        loss = float(taken.loss)
+        progress.set_postfix_str(
+            f"loss {loss:.4g} = {loss / max(self._training.floor, 1e-6):.3f} "
+            f"of the floor, {self._pairs_per_second():.0f} pairs/s, waits "
+            f"{100 * self._since.wait_share():.0f} %",
+            refresh=False,
+        )
+        progress.update(int(taken.steps))
+
+    def _pairs_per_second(self) -> float:
+        rate = self._since.steps / max(self._since.seconds, 1e-9)
+        return rate * self._training.batch_pairs
+
+    def _is_told_to_stop(self, stop: StopFlag) -> bool:
+        return any(agree(self._training.strategy, float(bool(stop))))
+
+    def _end_epoch(self, step: int, progress: tqdm.tqdm) -> None:
+        training, options = self._training, self._options
+        epoch = step // training.steps_per_epoch
+        checked = training.check()
+        loss = self._total / training.steps_per_epoch
+        self._log.write(
+            "epoch",
+            step=step,
+            epoch=epoch,
+            loss=loss,
+            over_floor=loss / max(training.floor, 1e-6),
+            learning_rate=options.rate(epoch - 1),
+            pairs_per_second=self._pairs_per_second(),
+            input_wait=self._since.wait_share(),
+            **self._norms(step),
+            **{f"val_{name}": value for name, value in checked.items()},
+        )
+        progress.write(
+            f"epoch {epoch}/{options.epochs}  loss {loss:.4g}  val "
+            f"{checked['loss']:.4g} = {checked['over_floor']:.3f} of the "
+            f"floor; offsets permuted {checked['permuted']:.4g}"
+        )
+        self._checkpoints.save_if_best(checked["loss"], step)
+        self._total = 0.0
+        self._since = _Since()
+
+    def _norms(self, step: int) -> dict[str, float]:
+        """Norms of each module's weights and of the last batch's gradients."""
+        weights = {
+            f"weights_{name}": float(tf.linalg.global_norm(_values(part)))
+            for name, part in self._parts.items()
+            if part
+        }
+        last = iter(self._training.batches(range(step - 1, step)))
+        gradients = self._gradient_norms(last)
+        return weights | {
+            f"gradients_{name}": float(norm) for name, norm in gradients.items()
+        }
+
+    def _profile(self, step: int, stack: contextlib.ExitStack) -> None:
+        if step == self._pace.profile.stop:
+            stack.close()
+        if self._pace.profile and step == self._pace.profile.start:
+            stack.enter_context(self._log.profile())
+
+
+def _values(variables: list[keras.Variable]) -> list[tf.Tensor]:
+    return [tf.convert_to_tensor(variable.value) for variable in variables]
+
+
+@dataclasses.dataclass
+class _Since:
+    """What was measured since the epoch, or the run, began."""
+
+    steps: int = 0
+    seconds: float = 0.0
+    waited: float = 0.0
+
+    def add(self, steps: int, seconds: float, waited: float) -> None:
+        self.steps += steps
+        self.seconds += seconds
+        self.waited += waited
+
+    def wait_share(self) -> float:
+        return min(1.0, self.waited / max(self.seconds, 1e-9))

@@ -10,6 +10,7 @@ from scn_tf.batches import batch_dataset
 from scn_tf.batches import connect
 from scn_tf.batches import pair_offsets
 from scn_tf.batches import PairSampler
+from scn_tf.batches import Shares
 from tfrecords.errors import InputError
 
 GRAPH = tiny_graph()  # 6 images, 4 boxes each, 36 pairs
@@ -109,7 +110,7 @@ def test_image_unit_is_pixels_over_the_longest_side():
 
 def test_dataset_gives_the_batches_in_order_for_every_replica():
     sampler = PairSampler(GRAPH, 7)
-    dataset = batch_dataset(sampler, dict, range(2, 5), num_replicas=2)
+    dataset = batch_dataset(sampler, dict, range(2, 5), Shares(2))
     elements = list(dataset.as_numpy_iterator())
     assert len(elements) == 6
     for index, element in enumerate(elements):
@@ -130,3 +131,12 @@ def test_unknown_names_are_refused():
         PairSampler(GRAPH, 4, "patches")
     with pytest.raises(ValueError, match="'feet'"):
         pair_offsets(GRAPH, GRAPH.pairs, "feet")
+
+
+def test_workers_and_turns_share_all_parts_in_the_order_they_are_asked_for():
+    # Two workers of two replicas, each with three turns: twelve parts.
+    shares = [Shares(4, 3, worker, 2) for worker in range(2)]
+    # A worker's dataset gives turn 0 of its replicas, then turn 1, ...
+    assert shares[0].own() == [0, 3, 1, 4, 2, 5]
+    assert shares[1].own() == [6, 9, 7, 10, 8, 11]
+    assert shares[0].num_parts == 12

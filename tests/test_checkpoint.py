@@ -48,7 +48,7 @@ def test_weights_can_be_read_without_the_optimizer(tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
-def test_an_empty_folder_is_epoch_zero(tmp_path):
+def test_an_empty_folder_is_step_zero(tmp_path):
     assert Checkpoints(tmp_path, *parts()).restore() == 0
 
 
@@ -82,3 +82,42 @@ def test_a_full_disk_is_named_and_the_older_checkpoint_stays(
     with pytest.raises(InputError, match="disk is full"):
         checkpoints.save(2)
     assert Checkpoints(tmp_path, *parts(seed=5)).restore() == 1
+
+
+def test_the_sum_of_losses_comes_back_with_its_step(tmp_path):
+    Checkpoints(tmp_path, *parts()).save(3, 1.375)
+    checkpoints = Checkpoints(tmp_path, *parts())
+    checkpoints.restore()
+    assert (checkpoints.step, checkpoints.total) == (3, 1.375)
+
+
+def test_the_best_is_kept_beside_the_newest(tmp_path):
+    neck, head, optimizer = parts(seed=1)
+    checkpoints = Checkpoints(tmp_path, neck, head, optimizer)
+    weight = head.weights[0]
+    for step, loss in ((1, 5.0), (2, 3.0), (3, 4.0)):
+        weight.assign(np.full(weight.shape, step, np.float32))
+        assert checkpoints.save_if_best(loss, step) == (step < 3)
+        checkpoints.save(step)
+    again = Checkpoints(tmp_path, neck, head)
+    assert again.restore("best") == 2
+    assert weight.numpy().flat[0] == 2
+    assert again.restore("last") == 3
+    assert weight.numpy().flat[0] == 3
+
+
+def test_who_does_not_write_leaves_no_file(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "a", *parts(), writes=False)
+    checkpoints.save(1)
+    assert not checkpoints.save_if_best(1.0, 1)
+    assert not list(tmp_path.rglob("*ckpt*"))
+
+
+def test_all_damaged_is_an_error_that_names_them(tmp_path):
+    checkpoints = Checkpoints(tmp_path, *parts())
+    checkpoints.save(1)
+    checkpoints.save(2)
+    for path in tmp_path.glob("*.data-*"):
+        path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(InputError, match="are damaged: ckpt-1, ckpt-2"):
+        Checkpoints(tmp_path, *parts()).restore()

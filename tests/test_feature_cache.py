@@ -2,6 +2,12 @@
 
 import errno
 import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -9,26 +15,49 @@ import tensorflow as tf
 from tiny import SIZE
 from tiny import tiny_backbone
 
+from scn_tf import feature_cache
+from scn_tf.backbones import build_backbone
 from scn_tf.backbones import frozen_copy
+from scn_tf.cache_shards import CACHE_DTYPES
+from scn_tf.cache_shards import CacheShards
 from scn_tf.feature_cache import cached_features
+from scn_tf.feature_cache import CacheOptions
 from scn_tf.feature_cache import weights_digest
 from tfrecords.errors import InputError
 
-PATCHES = np.random.default_rng(0).integers(0, 256, (7, SIZE, SIZE, 3))
+NUM = 70  # three shards of at most 32
+PATCHES = np.random.default_rng(0).integers(0, 256, (NUM, SIZE, SIZE, 3))
 PATCHES = PATCHES.astype(np.uint8)
 IMAGES = np.float32(PATCHES / 255)
 
 
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch):
+    monkeypatch.setattr(feature_cache, "_BATCH", 32)
+    monkeypatch.setattr(feature_cache, "_SHARD_BYTES", 1)
+
+
 class Source:
-    """PATCHES as three images with 3, 0 and 4 patches; counts readings."""
+    """PATCHES, a few at a time; remembers what was read.
 
-    def __init__(self) -> None:
-        self.readings = 0
+    Attributes:
+        read: numbers of all patches read.
+        broken_at: patch at which reading raises, if any.
+    """
 
-    def dataset(self) -> tf.data.Dataset:
+    def __init__(self, broken_at: int = -1) -> None:
+        self.read = []
+        self.broken_at = broken_at
+
+    def dataset(self, rows: range) -> tf.data.Dataset:
         def generate():
-            self.readings += 1
-            yield from (PATCHES[:3], PATCHES[3:3], PATCHES[3:])
+            yield PATCHES[:0]  # an image without patches
+            for start in range(rows.start, rows.stop, 3):
+                part = range(start, min(start + 3, rows.stop))
+                if self.broken_at in part:
+                    raise RuntimeError("power cut")
+                self.read.extend(part)
+                yield PATCHES[part.start : part.stop]
 
         signature = tf.TensorSpec([None, SIZE, SIZE, 3], tf.uint8)
         return tf.data.Dataset.from_generator(
@@ -36,7 +65,7 @@ class Source:
         )
 
 
-def fill(folder, source, backbone=None, dtype="float32", **description):
+def fill(folder, source, backbone=None, options=None, num=NUM, **description):
     backbone = backbone or tiny_backbone()
     return cached_features(
         folder,
@@ -47,10 +76,19 @@ def fill(folder, source, backbone=None, dtype="float32", **description):
         },
         backbone,
         frozen_copy(backbone.neck),
-        source.dataset(),
-        len(PATCHES),
-        dtype,
+        source.dataset,
+        num,
+        options or CacheOptions("float32", "float32"),
     )
+
+
+def content(folder: pathlib.Path) -> dict[str, bytes]:
+    """Every file of a folder of caches."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def test_cached_rows_are_what_trunk_and_neck_say(tmp_path):
@@ -62,32 +100,86 @@ def test_cached_rows_are_what_trunk_and_neck_say(tmp_path):
     np.testing.assert_allclose(cache.targets, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_half_precision_is_close(tmp_path):
-    cache = fill(tmp_path, Source(), dtype="float16")
-    assert cache.features.dtype == np.float16
-    exact = fill(tmp_path, Source(), dtype="float32").features
-    np.testing.assert_allclose(cache.features, exact, rtol=1e-3, atol=1e-4)
+@pytest.mark.parametrize("dtype", CACHE_DTYPES)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_every_dtype_is_close(tmp_path, dtype, precision):
+    cache = fill(tmp_path, Source(), options=CacheOptions(dtype, precision))
+    exact = fill(tmp_path, Source())
+    for values, expected in (
+        (cache.features, exact.features),
+        (cache.targets, exact.targets),
+    ):
+        assert values.dtype == np.dtype(dtype)
+        error = np.linalg.norm(np.float32(values) - expected)
+        assert error < 2e-2 * np.linalg.norm(expected)
+
+
+def test_streamed_rows_are_those_held_in_memory(tmp_path):
+    held = fill(tmp_path, Source(), options=CacheOptions("float16", "float32"))
+    source = Source()
+    streamed = fill(
+        tmp_path, source, options=CacheOptions("float16", "float32", memory=0)
+    )
+    assert not source.read
+    assert streamed.memory == 0
+    assert held.memory == held.features.nbytes + held.targets.nbytes
+    rows = np.array([69, 3, 3, 33])
+    for one, other in (
+        (held.features, streamed.features),
+        (held.targets, streamed.targets),
+    ):
+        assert isinstance(one, np.ndarray)
+        assert not isinstance(other, np.ndarray)
+        np.testing.assert_array_equal(one, np.asarray(other))
+        np.testing.assert_array_equal(one[rows], other[rows])
+
+
+def test_a_trunk_without_weights_gives_targets_only(tmp_path):
+    backbone = build_backbone("small_cnn", "input", image_size=16)
+    patches = np.zeros((2, 16, 16, 3), np.uint8)
+    cache = cached_features(
+        tmp_path,
+        {"kind": "images"},
+        backbone,
+        frozen_copy(backbone.neck),
+        lambda rows: tf.data.Dataset.from_tensors(patches),
+        2,
+    )
+    assert cache.features is None
+    assert cache.targets.shape == (2, 512)
 
 
 def test_a_filled_cache_is_not_filled_again(tmp_path):
     source = Source()
     first = fill(tmp_path, source)
     second = fill(tmp_path, source)
-    assert source.readings == 1
+    assert source.read == list(range(NUM))
     np.testing.assert_array_equal(first.features, second.features)
 
 
-@pytest.mark.parametrize("change", ["weights", "records", "dtype"])
+@pytest.mark.parametrize("change", ["weights", "records", "dtype", "precision"])
 def test_a_cache_of_another_key_is_not_used(tmp_path, change):
+    fill(tmp_path, Source())
     source = Source()
-    fill(tmp_path, source)
     if change == "weights":
         fill(tmp_path, source, tiny_backbone(seed=1))
     elif change == "records":
         fill(tmp_path, source, records="another digest")
+    elif change == "dtype":
+        fill(tmp_path, source, options=CacheOptions("float16", "float32"))
     else:
-        fill(tmp_path, source, dtype="float16")
-    assert source.readings == 2
+        fill(tmp_path, source, options=CacheOptions("float32", "bfloat16"))
+    assert len(source.read) == NUM
+
+
+def test_auto_is_the_precision_that_it_stands_for(tmp_path, monkeypatch):
+    fill(tmp_path, Source(), options=CacheOptions("float32", "bfloat16"))
+    monkeypatch.setattr(
+        feature_cache, "resolved_precision", lambda name: "bfloat16"
+    )
+    source = Source()
+    fill(tmp_path, source, options=CacheOptions("float32", "auto"))
+    assert not source.read
 
 
 def test_digest_follows_the_weights():
@@ -96,28 +188,85 @@ def test_digest_follows_the_weights():
     assert weights_digest([trunk]) != weights_digest([tiny_backbone(1).trunk])
 
 
-def test_a_full_disk_is_named_and_leaves_nothing(tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
+@pytest.mark.parametrize("broken_at", [0, 5, 31, 32, 50, 63, 64, 69])
+def test_an_interrupted_fill_goes_on_where_it_stood(tmp_path, broken_at):
+    fill(tmp_path / "unbroken", Source())
+    with pytest.raises(tf.errors.OpError, match="power cut"):
+        fill(tmp_path / "broken", Source(broken_at))
+    source = Source()
+    fill(tmp_path / "broken", source)
+    # Computing runs behind reading, so a read shard may still be missing.
+    first = source.read[0]
+    assert first % 32 == 0 and first <= broken_at
+    assert source.read == list(range(first, NUM))
+    assert content(tmp_path / "broken") == content(tmp_path / "unbroken")
 
-    monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(InputError, match="disk is full"):
-        fill(tmp_path / "cache", Source())
-    assert list((tmp_path / "cache").iterdir()) == []
+
+@pytest.mark.parametrize("lost", [[0], [1], [2], [0, 2], [0, 1]])
+def test_only_damaged_shards_are_computed_again(tmp_path, lost):
+    fill(tmp_path, Source())
+    before = content(tmp_path)
+    for number in lost:
+        (path,) = tmp_path.rglob(f"targets-0000{number}.npy")
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+    source = Source()
+    fill(tmp_path, source)
+    expected = [row for row in range(NUM) if row // 32 in lost]
+    assert source.read == expected
+    assert content(tmp_path) == before
 
 
-def test_missing_patches_are_noticed(tmp_path):
-    backbone = tiny_backbone()
-    with pytest.raises(InputError, match="gave 7 patches, 9 were expected"):
-        cached_features(
-            tmp_path,
-            {"kind": "proposals"},
-            backbone,
-            frozen_copy(backbone.neck),
-            Source().dataset(),
-            9,
+def test_a_killed_fill_ends_with_the_bytes_of_an_unbroken_one(tmp_path):
+    script = pathlib.Path(__file__).with_name("fill_cache.py")
+    root = pathlib.Path(__file__).parents[1]
+    paths = os.pathsep.join([str(root), str(root / "tests")])
+
+    def start(folder: str, *arguments: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, script, tmp_path / folder, *arguments],
+            env={**os.environ, "PYTHONPATH": paths},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
-    assert list(tmp_path.iterdir()) == []
+
+    assert start("unbroken").wait() == 0
+    rng = random.Random(0)
+    for _ in range(4):
+        process = start("killed", "0.01")
+        before = len(list(tmp_path.glob("killed/*/shard-*")))
+        wanted = before + rng.randint(1, 6)
+        while len(list(tmp_path.glob("killed/*/shard-*"))) < wanted:
+            assert process.poll() is None
+            time.sleep(0.002)
+        time.sleep(rng.random() / 10)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    assert start("killed").wait() == 0
+    assert content(tmp_path / "killed") == content(tmp_path / "unbroken")
+
+
+def test_a_full_disk_is_named_and_finished_shards_stay(tmp_path, monkeypatch):
+    write = CacheShards.write
+
+    def full_at_the_second(shards, number, arrays):
+        if number == 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(shards, number, arrays)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CacheShards, "write", full_at_the_second)
+        with pytest.raises(OSError, match="No space left"):
+            fill(tmp_path, Source())
+    source = Source()
+    fill(tmp_path, source)
+    assert source.read == list(range(32, NUM))
+
+
+@pytest.mark.parametrize("num", [71, 96, 97])
+def test_missing_patches_are_noticed(tmp_path, num):
+    with pytest.raises(InputError, match=f"ended at patch 70, {num} were"):
+        fill(tmp_path, Source(), num=num)
+    assert not list(tmp_path.rglob("shard-00002.json"))
 
 
 def test_a_feature_too_large_for_half_precision_is_refused(tmp_path):
@@ -125,4 +274,23 @@ def test_a_feature_too_large_for_half_precision_is_refused(tmp_path):
     kernel = backbone.trunk.weights[0]
     kernel.assign(1e6 * tf.ones_like(kernel))
     with pytest.raises(InputError, match="cache_dtype=float32"):
-        fill(tmp_path, Source(), backbone, "float16")
+        fill(tmp_path, Source(), backbone, CacheOptions("float16", "float32"))
+    assert not list(tmp_path.rglob("*.npy"))
+
+
+@pytest.mark.parametrize(
+    "row_values, dtype, batch, rows",
+    [
+        (25088 + 4096, "float16", 256, 2048),  # VGG19 cut at fc6
+        (100352 + 4096, "float16", 256, 512),  # VGG19 cut at block5_conv1
+        (3211264 + 4096, "float32", 32, 32),  # VGG19 cut at block1_conv2
+    ],
+)
+def test_a_shard_has_about_128_megabytes(
+    monkeypatch, row_values, dtype, batch, rows
+):
+    monkeypatch.setattr(feature_cache, "_BATCH", 256)
+    monkeypatch.setattr(feature_cache, "_SHARD_BYTES", 128 * 2**20)
+    shapes = {"all": (row_values,)}
+    assert feature_cache._batch(shapes, dtype) == batch
+    assert feature_cache._rows_per_shard(shapes, dtype, batch) == rows

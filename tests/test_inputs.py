@@ -15,8 +15,8 @@ from scn_tf.feature_cache import FeatureCache
 from scn_tf.inputs import cached_inputs
 from scn_tf.inputs import live_inputs
 from scn_tf.pair_model import cached_pair_model
-from scn_tf.train import make_gradients
-from scn_tf.train import TrainOptions
+from scn_tf.recipe import TrainOptions
+from scn_tf.step import make_gradients
 from tfrecords.pair_graph import read_pair_graph
 from tfrecords.reader import load_patches
 

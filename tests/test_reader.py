@@ -8,6 +8,7 @@ from PIL import Image
 from small_records import make_record
 from small_records import write_records
 
+from tfrecords import reader
 from tfrecords.errors import InputError
 from tfrecords.pair_graph import read_pair_graph
 from tfrecords.reader import crop_patches
@@ -136,6 +137,30 @@ def test_reading_goes_on_at_any_image(graph):
         np.testing.assert_array_equal(
             concatenated(rest), whole[counts[:done].sum() :]
         )
+
+
+@pytest.mark.parametrize("kind", ["proposals", "objects", "images"])
+def test_some_rows_are_those_of_all(graph, kind):
+    whole = concatenated(read_patches(graph, kind, SIZE))
+    for start in range(len(whole)):
+        for stop in range(start + 1, len(whole) + 1):
+            rows = range(start, stop)
+            some = concatenated(read_patches(graph, kind, SIZE, rows=rows))
+            np.testing.assert_array_equal(some, whole[start:stop])
+
+
+def test_images_without_wanted_rows_are_not_read(graph, monkeypatch):
+    read = []
+    load = reader.load_picture
+
+    def load_and_tell(graph, image):
+        read.append(image)
+        return load(graph, image)
+
+    monkeypatch.setattr(reader, "load_picture", load_and_tell)
+    # Images have 3, 0, 1, 4, 2, 2 and 2 proposals.
+    concatenated(read_patches(graph, "proposals", SIZE, rows=range(3, 5)))
+    assert sorted(read) == [2, 3]
 
 
 def concatenated(dataset):

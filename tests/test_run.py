@@ -31,7 +31,8 @@ def open_run(demo_run, run_dir, *more: str) -> Run:
 
 @pytest.fixture(scope="module")
 def run(demo_run, tmp_path_factory) -> Run:
-    return open_run(demo_run, tmp_path_factory.mktemp("run"))
+    run_dir = tmp_path_factory.mktemp("run")
+    return open_run(demo_run, run_dir, "--precision=float32")
 
 
 def test_both_streams_start_equal_and_apart(run):
@@ -66,6 +67,14 @@ def test_source_vectors_are_the_necks(run):
     expected = run.backbone.neck(maps, training=False).numpy()[nodes]
     vectors = run.source_vectors(graph, ("val",), nodes)
     np.testing.assert_allclose(vectors, expected, rtol=1e-2, atol=1e-2)
+
+
+def test_what_the_caches_hold_counts_against_their_memory(demo_run, tmp_path):
+    run = open_run(demo_run, tmp_path / "run", "--cache_memory=0.001")
+    assert run.cache(("val",), "proposals").memory == 0  # 1.6 MB of 1 MiB
+    assert run.cache(("val",), "images").memory > 0
+    held = run.cache(("val",), "images").memory
+    assert run._cache_options().memory == 0.001 * 2**30 - held
 
 
 def test_live_source_vectors_are_the_necks_too(demo_run, tmp_path):

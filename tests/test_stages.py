@@ -50,7 +50,7 @@ def test_training_from_the_input_runs_live(demo_run, command, tmp_path):
     folder = tmp_path / "run"
     assert (folder / "module" / "saved_model.pb").is_file()
     stored = {path.name for path in (folder / "cache").glob("*/*.npy")}
-    assert stored == {"targets.npy"}
+    assert stored == {"targets-00000.npy"}
 
 
 def test_cached_and_live_training_learn_the_same(demo_run, command, tmp_path):
@@ -62,6 +62,7 @@ def test_cached_and_live_training_learn_the_same(demo_run, command, tmp_path):
             f"--records_dir={demo_run}/records",
             f"--feature_cache={cached}",
             "--cache_dtype=float32",
+            "--precision=float32",
             "--stages=records,train",
             "--epochs=2",
         ]

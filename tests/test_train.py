@@ -1,6 +1,9 @@
 """Laws of the training loop."""
 
+import dataclasses
 import json
+import os
+import signal
 
 import keras
 import numpy as np
@@ -14,18 +17,21 @@ from scn_tf import inputs
 from scn_tf.backbones import frozen_copy
 from scn_tf.batches import batch_dataset
 from scn_tf.batches import PairSampler
+from scn_tf.batches import Shares
 from scn_tf.checkpoint import Checkpoints
 from scn_tf.feature_cache import FeatureCache
 from scn_tf.inputs import cached_inputs
 from scn_tf.inputs import live_inputs
+from scn_tf.interrupt import TrainingStopped
+from scn_tf.pace import PaceOptions
 from scn_tf.pair_model import cached_pair_model
 from scn_tf.pair_model import live_pair_model
+from scn_tf.recipe import TrainOptions
 from scn_tf.run_log import RunLog
-from scn_tf.train import make_gradients
+from scn_tf.step import make_gradients
 from scn_tf.train import make_optimizer
 from scn_tf.train import train
 from scn_tf.train import Training
-from scn_tf.train import TrainOptions
 from tfrecords.errors import InputError
 
 GRAPH = tiny_graph(num_images=5)  # 30 pairs
@@ -34,6 +40,7 @@ PATCHES = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3))
 PATCHES = PATCHES.astype(np.uint8)
 IMAGES = np.float32(PATCHES / 255)
 OPTIONS = TrainOptions(epochs=2, learning_rate=0.01)
+PACE = PaceOptions()
 
 
 class Learner:
@@ -46,8 +53,9 @@ class Learner:
         options=OPTIONS,
         live=False,
         batch_pairs=BATCH_PAIRS,
+        pace=PACE,
     ):
-        self.run_dir, self.options = run_dir, options
+        self.run_dir, self.options, self.pace = run_dir, options, pace
         run_dir.mkdir(exist_ok=True)
         strategy = mirrored(*devices)
         with strategy.scope():
@@ -63,7 +71,7 @@ class Learner:
         self.cache = FeatureCache(maps.numpy(), self.top(maps).numpy())
         sampler = PairSampler(GRAPH, batch_pairs)
         fill = live_inputs(GRAPH, 8) if live else cached_inputs(self.cache)
-        replicas = strategy.num_replicas_in_sync
+        shares = Shares(strategy.num_replicas_in_sync, options.accumulate)
         self.training = Training(
             model=model,
             head=self.head.trainable_variables,
@@ -71,12 +79,16 @@ class Learner:
             optimizer=self.optimizer,
             strategy=strategy,
             batches=lambda steps: strategy.distribute_datasets_from_function(
-                lambda _: batch_dataset(sampler, fill, steps, replicas)
+                lambda _: batch_dataset(sampler, fill, steps, shares)
             ),
             steps_per_epoch=sampler.steps_per_epoch,
             batch_pairs=batch_pairs,
-            check=lambda: {"loss": 1.0, "over_floor": 1.0, "permuted": 1.0},
+            floor=1.0,
+            check=self.check,
         )
+
+    def check(self):
+        return {"loss": 1.0, "over_floor": 1.0, "permuted": 1.0}
 
     def fit(self) -> list[np.ndarray]:
         checkpoints = Checkpoints(
@@ -86,7 +98,7 @@ class Learner:
             self.optimizer,
         )
         log = RunLog(self.run_dir)
-        train(self.training, self.options, checkpoints, log)
+        train(self.training, self.options, self.pace, checkpoints, log)
         return self.trained()
 
     def trained(self) -> list[np.ndarray]:
@@ -218,26 +230,32 @@ def test_weight_decay_is_added_to_the_gradient_before_momentum(tmp_path):
     assert_equal_weights(learner.fit(), values, atol=1e-5)
 
 
-def test_compiled_gradients_are_the_same(tmp_path):
-    learner = Learner(tmp_path)
-    batch = next(
-        iter(
-            batch_dataset(
-                PairSampler(GRAPH, BATCH_PAIRS),
-                cached_inputs(learner.cache),
-                range(1),
-            )
-        )
-    )
-    results = [
-        make_gradients(
-            learner.training.model, TrainOptions(jit_compile=compiled)
-        )(batch, [v.value for v in learner.training.neck])
-        for compiled in (False, True)
+def test_a_compiled_step_learns_what_a_plain_one_learns(tmp_path):
+    compiled = TrainOptions(epochs=2, learning_rate=0.01, jit_compile=True)
+    one = Learner(tmp_path / "one").fit()
+    other = Learner(tmp_path / "other", options=compiled).fit()
+    assert_equal_weights(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize("devices", [("CPU:0",), ("CPU:0", "CPU:1")], ids=len)
+def test_accumulated_gradients_are_those_of_the_whole_batch(tmp_path, devices):
+    parts = TrainOptions(epochs=2, learning_rate=0.01, accumulate=3)
+    one = Learner(tmp_path / "one").fit()
+    other = Learner(tmp_path / "other", devices, parts).fit()
+    assert_equal_weights(one, other, atol=1e-6)
+
+
+@pytest.mark.parametrize("steps_per_call", [1, 3, 100])
+def test_the_number_of_steps_per_call_changes_no_bit(tmp_path, steps_per_call):
+    one = Learner(tmp_path / "one").fit()
+    pace = PaceOptions(steps_per_call=steps_per_call)
+    other = Learner(tmp_path / "other", pace=pace).fit()
+    assert_equal_weights(one, other)
+    lines = [
+        [line["loss"] for line in RunLog(tmp_path / name).history("epoch")]
+        for name in ("one", "other")
     ]
-    np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-5)
-    for one, other in zip(results[0][1], results[1][1], strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+    assert lines[0] == lines[1]
 
 
 def test_a_compiled_step_runs_on_two_replicas(tmp_path):
@@ -249,15 +267,113 @@ def test_a_compiled_step_runs_on_two_replicas(tmp_path):
 
 def test_a_loss_that_is_no_number_stops_and_says_what_to_try(tmp_path):
     options = TrainOptions(epochs=9, learning_rate=1e30)
-    learner = Learner(tmp_path, options=options)
-    with pytest.raises(InputError, match="lower --learning_rate"):
+    pace = PaceOptions(save_every="1", steps_per_call=100)
+    learner = Learner(tmp_path, options=options, pace=pace)
+    with pytest.raises(InputError, match="at step 2.*lower --learning_rate"):
         learner.fit()
+    # Only the first step came to a number, so nothing later was saved.
+    saved = {path.name for path in (tmp_path / "checkpoints").glob("*.index")}
+    assert saved <= {"ckpt-1.index"}
 
 
-def test_the_rate_drops_where_the_paper_drops_it():
-    options = TrainOptions()
-    assert options.rate(99) == pytest.approx(1e-3)
-    assert options.rate(100) == pytest.approx(1e-4)
+def test_a_loss_that_explodes_stops_before_it_is_no_number(tmp_path):
+    options = TrainOptions(epochs=9, learning_rate=30.0, momentum=0.0)
+    with pytest.raises(InputError, match=r"became [\d.e+]+ at step \d+; "):
+        Learner(tmp_path, options=options).fit()
+
+
+class StopsSoon(Learner):
+    """Gets a signal before its first call."""
+
+    def __init__(self, run_dir, **kwargs):
+        super().__init__(run_dir, **kwargs)
+        batches = self.training.batches
+
+        def interrupting(steps):
+            if len(steps) > 1:  # one step is for the norms
+                os.kill(os.getpid(), signal.SIGTERM)
+            return batches(steps)
+
+        self.training = dataclasses.replace(self.training, batches=interrupting)
+
+
+def test_a_signal_saves_the_step_and_the_run_goes_on_without_a_seam(tmp_path):
+    options = TrainOptions(epochs=3, learning_rate=0.01)
+    unbroken = Learner(tmp_path / "unbroken", options=options).fit()
+    pace = PaceOptions(steps_per_call=3)  # an epoch has four steps
+    broken = tmp_path / "broken"
+    with pytest.raises(TrainingStopped, match="SIGTERM ended .* after step 3"):
+        StopsSoon(broken, options=options, pace=pace).fit()
+    with pytest.raises(TrainingStopped, match="after step 4"):
+        StopsSoon(broken, options=options, pace=pace).fit()
+    resumed = Learner(broken, options=options, pace=pace).fit()
+    assert_equal_weights(unbroken, resumed)
+    lines = [
+        RunLog(tmp_path / n).history("epoch") for n in ("unbroken", "broken")
+    ]
+    for one, other in zip(*lines, strict=True):
+        for name in ("step", "epoch", "loss", "gradients_head", "weights_neck"):
+            assert one[name] == other[name], name
+
+
+@pytest.mark.parametrize("save_every", ["1", "3"])
+def test_a_run_killed_after_any_save_is_the_unbroken_run(tmp_path, save_every):
+    options = TrainOptions(epochs=3, learning_rate=0.01)
+    unbroken = Learner(tmp_path / "unbroken", options=options).fit()
+    folder = tmp_path / "killed"
+    saved = []
+
+    class KilledError(Exception):
+        pass
+
+    really_save = Checkpoints.save
+
+    def save_and_die(self, step, total=0.0):
+        really_save(self, step, total)
+        if step not in saved:
+            saved.append(step)
+            raise KilledError
+
+    while True:
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(Checkpoints, "save", save_and_die)
+                pace = PaceOptions(save_every)
+                learner = Learner(folder, options=options, pace=pace)
+                weights = learner.fit()
+            break
+        except KilledError:
+            continue
+    assert len(saved) > 4
+    assert_equal_weights(unbroken, weights)
+    lines = [
+        [
+            (line["step"], line["loss"])
+            for line in RunLog(tmp_path / name).history("epoch")
+        ]
+        for name in ("unbroken", "killed")
+    ]
+    assert lines[0] == lines[1]
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, caplog):
+    options = TrainOptions(epochs=3, learning_rate=0.01)
+    unbroken = Learner(tmp_path / "unbroken", options=options).fit()
+    Learner(tmp_path / "run").fit()  # two epochs
+    for path in (tmp_path / "run" / "checkpoints").glob("ckpt-8.data-*"):
+        path.write_bytes(path.read_bytes()[:50])
+    with caplog.at_level("WARNING", "absl"):
+        resumed = Learner(tmp_path / "run", options=options).fit()
+    assert "ckpt-8 is damaged" in caplog.text
+    assert_equal_weights(unbroken, resumed)
+    steps = [line["step"] for line in RunLog(tmp_path / "run").history("epoch")]
+    assert steps == [4, 8, 12]
+
+
+def test_a_trace_is_written_of_the_steps_asked_for(tmp_path):
+    Learner(tmp_path, pace=PaceOptions(profile="2:4")).fit()
+    traces = list((tmp_path / "tensorboard").rglob("*.xplane.pb"))
+    assert len(traces) == 1 and traces[0].stat().st_size > 1000
 
 
 def test_each_epoch_is_one_line_of_metrics(tmp_path):
@@ -282,5 +398,5 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
     Learner(tmp_path).fit()
     for path in (tmp_path / "checkpoints").glob("*.data-*"):
         path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(InputError, match="ckpt-2"):
+    with pytest.raises(InputError, match="are damaged: ckpt-4, ckpt-8"):
         Learner(tmp_path).fit()

@@ -107,6 +107,7 @@ def read_patches(
     kind: str,
     size: int,
     images: np.ndarray | None = None,
+    rows: range | None = None,
 ) -> tf.data.Dataset:
     """Returns the patches of images, a few images per element.
 
@@ -120,6 +121,7 @@ def read_patches(
         images: [K] int64 indices of images in the order wanted, such as
             `image_order` gives; None takes all in the order of the graph.
             To go on at image k, pass `images[k:]`.
+        rows: only these patches, counted in the order of the graph.
 
     Returns:
         Dataset of elements [n, size, size, 3] uint8, one after the other
@@ -130,21 +132,25 @@ def read_patches(
     """
     boxes, image = _boxes(graph, kind)
     num_boxes = np.bincount(image, minlength=len(graph.image_ids))
-    first = np.cumsum(num_boxes) - num_boxes
+    ends = np.cumsum(num_boxes)
+    bounds = np.stack([ends - num_boxes, ends])
     corners = _corners(boxes, graph.sizes[image])
     if images is None:
         images = np.arange(len(graph.image_ids))
+    if rows is not None:
+        bounds = np.clip(bounds, rows.start, rows.stop)
+        images = images[bounds[0, images] < bounds[1, images]]
 
     def load(indices: np.ndarray) -> np.ndarray:
-        patches = _aligned(num_boxes[indices].sum(), size)
+        firsts, ends = bounds[:, indices]
+        patches = _aligned((ends - firsts).sum(), size)
         start = 0
-        for index in indices:
-            end = start + num_boxes[index]
-            rows = slice(first[index], first[index] + num_boxes[index])
-            if end > start:
+        for index, first, end in zip(indices, firsts, ends, strict=True):
+            stop = start + end - first
+            if stop > start:
                 picture = load_picture(graph, index)
-                _cut(patches[start:end], picture, corners[rows])
-            start = end
+                _cut(patches[start:stop], picture, corners[first:end])
+            start = stop
         return patches
 
     def to_tensor(indices: tf.Tensor) -> tf.Tensor:

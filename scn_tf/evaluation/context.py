@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from scn_tf.batches import connect
 from scn_tf.losses import pair_losses
+from scn_tf.sharded_array import ShardedArray
 from tfrecords.pair_graph import PairGraph
 
 _CHUNK = 2048  # pairs per pass through the head
@@ -44,7 +45,7 @@ class ContextCheck:
         pairs: [P, 2] int64 patch indices, at least one.
         head: (h1 [P, D], offset [P, 8]) -> h3 [P, D].
         source_vectors: nodes [S] -> h1 [S, D] of the network as it is then.
-        targets: [N, D], g of all patches of the graph.
+        targets: [N, D] of any float type, g of all patches of the graph.
         unit: unit of the offsets, see `scn_tf.batches.pair_offsets`.
         seed: of the permutation.
         reduction: of the loss, see `scn_tf.losses.pair_losses`.
@@ -56,7 +57,7 @@ class ContextCheck:
         pairs: np.ndarray,
         head: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
         source_vectors: Callable[[np.ndarray], np.ndarray],
-        targets: np.ndarray,
+        targets: np.ndarray | ShardedArray,
         *,
         unit: str = "image",
         seed: int = 0,
@@ -104,6 +105,7 @@ class ContextCheck:
         for start in range(0, len(rows), _CHUNK):
             chosen = np.arange(start, min(start + _CHUNK, len(rows)))
             target = self._targets[nodes[rows[chosen]]]
+            target = np.asarray(target, np.float32)
             prediction = predict(chosen)
             losses = pair_losses(
                 tf.broadcast_to(prediction, target.shape),
@@ -114,8 +116,14 @@ class ContextCheck:
         return total / len(rows)
 
 
-def _mean_row(rows: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """[D] mean of `rows[indices]`, each different row read once."""
-    counts = np.bincount(indices, minlength=len(rows))
+def _mean_row(
+    rows: np.ndarray | ShardedArray, indices: np.ndarray
+) -> np.ndarray:
+    """[D] float32 mean of `rows[indices]`, each different row read once."""
+    indices, counts = np.unique(indices, return_counts=True)
     weights = (counts / counts.sum()).astype(np.float32)
-    return weights @ rows
+    mean = np.zeros(rows.shape[1:], np.float32)
+    for start in range(0, len(indices), _CHUNK):
+        chosen = slice(start, start + _CHUNK)
+        mean += weights[chosen] @ np.asarray(rows[indices[chosen]], np.float32)
+    return mean

@@ -15,6 +15,7 @@ from scn_tf.backbones.backbone import Backbone
 from scn_tf.backbones.preprocessing import as_images
 from scn_tf.feature_cache import FeatureCache
 from scn_tf.run_log import progress_interval
+from scn_tf.sharded_array import ShardedArray
 
 _BATCH = 64
 
@@ -52,23 +53,28 @@ def feature_vectors(
     return np.concatenate([forward(images).numpy() for images in batches])
 
 
-def neck_vectors(neck: keras.Model, maps: np.ndarray) -> np.ndarray:
+def neck_vectors(
+    neck: keras.Model,
+    maps: np.ndarray | ShardedArray,
+    rows: np.ndarray | None = None,
+) -> np.ndarray:
     """h1 of trunk features.
 
     Args:
         neck: [B, ...] float32 -> [B, D].
         maps: [N, ...] of any float type, mapped or in memory.
+        rows: [R] int64 indices of the rows wanted; None takes all.
 
     Returns:
-        [N, D] float32.
+        [N, D] or [R, D] float32.
     """
-
     forward = _neck_function(neck)
-    vectors = np.zeros((len(maps), neck.output_shape[-1]), np.float32)
-    for start in range(0, len(maps), _BATCH):
-        stop = start + _BATCH
-        batch = np.asarray(maps[start:stop], np.float32)
-        vectors[start:stop] = forward(batch)
+    number = len(maps) if rows is None else len(rows)
+    vectors = np.zeros((number, neck.output_shape[-1]), np.float32)
+    for start in range(0, number, _BATCH):
+        chosen = slice(start, start + _BATCH)
+        batch = maps[chosen if rows is None else rows[chosen]]
+        vectors[chosen] = forward(np.asarray(batch, np.float32))
     return vectors
 
 

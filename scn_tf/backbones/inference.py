@@ -1,0 +1,129 @@
+"""A copy of a frozen network made for speed: the same function, fewer steps.
+
+In: a functional Keras model and a precision. Out: a copy whose weights have
+that precision once and for all, and whose batch normalizations are folded
+into the convolutions before them: a convolution, its normalization and its
+activation are then one step.
+"""
+
+import keras
+import numpy as np
+
+from scn_tf.backbones.cnn_m import LocalResponseNormalization
+from scn_tf.backbones.preprocessing import Preprocessing
+
+# Cheap, or harmed by half precision: means, powers and what is not folded.
+_FULL_PRECISION = (
+    keras.layers.BatchNormalization,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.InputLayer,
+    LocalResponseNormalization,
+    Preprocessing,
+)
+
+
+class _Folded(keras.layers.Layer):
+    """Stands where a batch normalization was; changes nothing."""
+
+    def call(
+        self,
+        inputs: keras.KerasTensor,
+        training: bool | None = None,
+        mask: keras.KerasTensor | None = None,
+    ) -> keras.KerasTensor:
+        return inputs
+
+
+def inference_copy(model: keras.Model, precision: str) -> keras.Model:
+    """Copies a model for inference in some precision.
+
+    Args:
+        model: functional, each of its layers called once.
+        precision: "float32", "bfloat16" or "float16", of weights and
+            activations. Preprocessing, means and normalizations that cannot
+            be folded stay float32.
+
+    Returns:
+        [B, ...] float32 -> what `model` gives with `training=False`, in
+        `precision` or float32. Later changes of `model` do not reach it.
+    """
+    convolutions = _folding(model)
+    normalizations = {
+        convolution.name: normalization
+        for normalization, convolution in convolutions.items()
+    }
+
+    def copy_layer(layer: keras.Layer) -> keras.Layer:
+        config = layer.get_config()
+        if layer in convolutions:
+            return _Folded(name=layer.name, dtype=precision)
+        # Every weight is assigned below. Random ones would take time, and
+        # numbers out of the sequence that others draw from.
+        config |= {
+            name: "zeros" for name in config if name.endswith("_initializer")
+        }
+        full = isinstance(layer, _FULL_PRECISION)
+        config["dtype"] = "float32" if full else precision
+        if layer.name in normalizations:
+            config["use_bias"] = True
+        return type(layer).from_config(config)
+
+    copy = keras.models.clone_model(model, clone_function=copy_layer)
+    for layer in model.layers:
+        if layer in convolutions or not layer.weights:
+            continue
+        values = [weight.numpy() for weight in layer.weights]
+        if layer.name in normalizations:
+            values = _folded_weights(layer, normalizations[layer.name])
+        weights = copy.get_layer(layer.name).weights
+        for weight, value in zip(weights, values, strict=True):
+            weight.assign(keras.ops.cast(value, weight.dtype))
+    copy.trainable = False
+    return copy
+
+
+def _folding(model: keras.Model) -> dict[keras.Layer, keras.Layer]:
+    """Returns batch normalization -> the convolution it can be folded into."""
+    readers = {}
+    for layer in model.layers:
+        if not isinstance(layer, keras.layers.InputLayer):
+            for tensor in keras.tree.flatten(layer.input):
+                readers.setdefault(id(tensor), []).append(layer)
+    folding = {}
+    for layer in model.layers:
+        if type(layer) not in (
+            keras.layers.Conv2D,
+            keras.layers.DepthwiseConv2D,
+        ):
+            continue
+        reader = readers.get(id(layer.output), [])
+        if (
+            len(reader) == 1
+            and isinstance(reader[0], keras.layers.BatchNormalization)
+            and reader[0].axis in (-1, 3)
+            and layer.activation is keras.activations.linear
+            and layer.data_format == "channels_last"
+        ):
+            folding[reader[0]] = layer
+    return folding
+
+
+def _folded_weights(
+    convolution: keras.Layer, normalization: keras.Layer
+) -> list[np.ndarray]:
+    """Returns kernel and bias of both together, float32."""
+    kernel, *bias = (weight.numpy() for weight in convolution.weights)
+    scale = 1 / np.sqrt(
+        normalization.moving_variance.numpy() + normalization.epsilon
+    )
+    if normalization.scale:
+        scale = scale * normalization.gamma.numpy()
+    shift = -normalization.moving_mean.numpy() * scale
+    if bias:
+        shift = shift + bias[0] * scale
+    if normalization.center:
+        shift = shift + normalization.beta.numpy()
+    if isinstance(convolution, keras.layers.DepthwiseConv2D):
+        # [H, W, C, M] gives channel c * M + m; elsewhere the last axis counts.
+        return [kernel * scale.reshape(kernel.shape[2:]), shift]
+    return [kernel * scale, shift]

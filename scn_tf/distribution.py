@@ -1,0 +1,173 @@
+"""On which devices and machines a run trains.
+
+In: names of devices, and TF_CONFIG of the environment. Out: a strategy: none
+for one device, mirrored on several, multi-worker where TF_CONFIG names
+several processes. Keras 3's own `fit` does not work under the last (Keras
+issue 20585); our loop does.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from tfrecords.errors import InputError
+
+# What collective operations raise once a process that takes part is gone.
+_LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.InternalError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+)
+
+
+def make_strategy(devices: Sequence[str]) -> tf.distribute.Strategy:
+    """Returns the strategy of this process; call it before anything else.
+
+    Args:
+        devices: such as "GPU:0"; empty for all GPUs, or the CPU. With
+            TF_CONFIG, all devices of every worker are taken.
+
+    Raises:
+        InputError: if TF_CONFIG is no cluster, or a device is not there.
+    """
+    if num_workers() > 1:
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        logging.info(
+            "Worker %d of %d, %d replicas.",
+            worker_index(),
+            num_workers(),
+            strategy.num_replicas_in_sync,
+        )
+        return strategy
+    there = tf.config.list_logical_devices()
+    gpus = [device.name for device in there if device.device_type == "GPU"]
+    chosen = list(devices) or gpus or ["CPU:0"]
+    known = {device.name.removeprefix("/device:") for device in there}
+    for name in devices:
+        if name.removeprefix("/device:") not in known:
+            raise InputError(
+                f"--devices={','.join(devices)}: there is no {name}. Known "
+                f"here: {', '.join(sorted(known))}."
+            )
+    logging.info("Training on %s.", ", ".join(chosen))
+    if len(chosen) > 1:
+        return tf.distribute.MirroredStrategy(chosen)
+    if devices:
+        return tf.distribute.OneDeviceStrategy(f"/device:{_short(chosen[0])}")
+    return tf.distribute.get_strategy()
+
+
+def _short(device: str) -> str:
+    return device.removeprefix("/device:")
+
+
+def num_workers() -> int:
+    """Number of processes that TF_CONFIG names; 1 without it.
+
+    Raises:
+        InputError: if TF_CONFIG is not what TensorFlow reads.
+    """
+    return len(_cluster()[0])
+
+
+def worker_index() -> int:
+    """Number of this process among them, from 0."""
+    return _cluster()[1]
+
+
+def is_chief() -> bool:
+    """Whether this process writes what one of all has to write."""
+    return worker_index() == 0
+
+
+def _cluster() -> tuple[list[str], int]:
+    text = os.environ.get("TF_CONFIG", "")
+    if not text.strip():
+        return ["here"], 0
+    try:
+        values = json.loads(text)
+        cluster = values["cluster"]
+        # TensorFlow counts a "chief" before the workers.
+        names = [*cluster.get("chief", []), *cluster.get("worker", [])]
+        index = int(values["task"]["index"])
+        if values["task"]["type"] == "worker":
+            index += len(cluster.get("chief", []))
+        if not 0 <= index < len(names):
+            raise ValueError(f"task {index} of {len(names)}")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"TF_CONFIG={text!r} is not a cluster ({error}). Wanted: "
+            '{"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type": '
+            '"worker", "index": 0}}; or unset it to train on this machine '
+            "alone."
+        ) from error
+    return names, index
+
+
+def agree(strategy: tf.distribute.Strategy, value: float) -> list[float]:
+    """Returns what each replica of all workers gives, and waits for all.
+
+    Args:
+        strategy: of the run.
+        value: of this worker.
+    """
+    if num_workers() == 1:
+        return [value]
+
+    @tf.function
+    def gather() -> tf.Tensor:
+        def own() -> tf.Tensor:
+            context = tf.distribute.get_replica_context()
+            return context.all_gather(tf.constant([value], tf.float64), axis=0)
+
+        return strategy.run(own)
+
+    gathered = strategy.experimental_local_results(gather())[0]
+    return np.asarray(gathered).tolist()
+
+
+@contextmanager
+def chief_first(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Runs a block on the chief, and then on the other workers.
+
+    What the chief has written is there for the others.
+
+    Args:
+        strategy: of the run.
+    """
+    if not is_chief():
+        agree(strategy, 0.0)
+    yield
+    if is_chief():
+        agree(strategy, 0.0)
+
+
+@contextmanager
+def workers_watched() -> Iterator[None]:
+    """Says in plain words that another worker is gone.
+
+    Raises:
+        InputError: if one was lost in the block.
+    """
+    try:
+        yield
+    except _LOST as error:
+        if num_workers() == 1:
+            raise
+        raise InputError(
+            "Another worker was lost, so this one ends too. What was saved "
+            "is kept: give the same command on all workers again and they "
+            f"continue from the last checkpoint. ({_first_line(error)})"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200]

@@ -1,0 +1,265 @@
+"""The flags of a run by group; every number of the paper is one of them.
+
+In: nothing. Out: absl flags, with the paper's values (section 3,
+"Implementation Details") as their defaults.
+"""
+
+from absl import flags
+
+from scn_tf.backbones import BACKBONES
+from scn_tf.batches import BATCHING
+from scn_tf.cache_shards import CACHE_DTYPES
+from scn_tf.pace import PaceOptions
+from scn_tf.precision import PRECISIONS
+from scn_tf.recipe import TrainOptions
+from tfrecords.options import define_flags as define_records_flags
+from tfrecords.pair_graph import ON_BAD_RECORD
+
+STAGES = ("records", "train", "evaluate", "export")
+
+
+def define_flags() -> dict[str, list[str]]:
+    """Defines all flags; returns their names by group, for --help."""
+    groups = {}
+    for title, define in (
+        ("Run", _define_run),
+        ("Photographs, proposals, records", define_records_flags),
+        ("Network", _define_network),
+        ("Spatial context module (Eq. 1)", _define_head),
+        ("Training (section 3)", _define_training),
+        ("Batches and devices", _define_batches),
+        ("Saving and watching", _define_saving),
+        ("Verdict", _define_verdict),
+    ):
+        known = set(flags.FLAGS)
+        define()
+        groups[title] = [name for name in flags.FLAGS if name not in known]
+    groups["Photographs, proposals, records"].remove("seed")
+    groups["Run"].append("seed")
+    return groups
+
+
+def help_text(introduction: str, groups: dict[str, list[str]]) -> str:
+    """All flags by group, with defaults.
+
+    Args:
+        introduction: what stands before them.
+        groups: what `define_flags` returned.
+    """
+    lines = [introduction, ""]
+    for title, names in groups.items():
+        lines.append(f"{title}:")
+        for name in names:
+            flag = flags.FLAGS[name]
+            default = flag.default_as_str or "''"
+            lines.append(f"  --{name}={default.strip(chr(39))}")
+            lines.append(flags.text_wrap(flag.help, 78, indent="      "))
+        lines.append("")
+    lines.append(
+        "--flagfile=FILE reads flags from a file; those of\n"
+        "scn_tf/flagfiles/ each open with what they do and how long it takes."
+    )
+    return "\n".join(lines)
+
+
+def _define_run() -> None:
+    flags.DEFINE_string(
+        "run_dir",
+        "runs/scn",
+        "Folder of the run: flags, records, cache, checkpoints, pictures, "
+        "verdict, module. The same command continues what is there.",
+    )
+    flags.DEFINE_list("stages", list(STAGES), "Stages to run, with commas.")
+    flags.DEFINE_bool(
+        "dry_run",
+        False,
+        "Say what would be done, how large it is and how long it takes, from "
+        "a few measured steps; records are built if they are not there.",
+    )
+    flags.DEFINE_string(
+        "records_dir", "", "Folder of the records; empty: RUN_DIR/records."
+    )
+
+
+def _define_network() -> None:
+    flags.DEFINE_enum(
+        "backbone", "vgg19", sorted(BACKBONES), "Network of both streams."
+    )
+    flags.DEFINE_string(
+        "train_from",
+        "",
+        "First trained layer, such as fc6 or block5_conv1, or input; empty: "
+        "the network's own default (VGG, CNN-M: fc6, as in the paper).",
+    )
+    flags.DEFINE_string(
+        "weights",
+        "none",
+        "A weights file, imagenet (downloads Keras's), or none (random).",
+    )
+    flags.DEFINE_integer(
+        "image_size",
+        0,
+        "Side of a patch in pixels; 0: the network's own (VGG: 224).",
+        lower_bound=0,
+    )
+
+
+def _define_head() -> None:
+    flags.DEFINE_integer(
+        "hidden_features", 0, "Width of h2; 0: as many as h1.", lower_bound=0
+    )
+    flags.DEFINE_float(
+        "offset_gain",
+        10.0,
+        "Factor on offsets, which are first divided by their spread in the "
+        "data. Its square acts as Vloc's learning rate. 0: blind to offsets.",
+        lower_bound=0,
+    )
+    flags.DEFINE_float(
+        "offset_initial_spread",
+        1.0,
+        "Standard deviation of Vloc o at the start.",
+        lower_bound=0,
+    )
+    flags.DEFINE_enum(
+        "offset_unit",
+        "image",
+        ["image", "pixels"],
+        "Unit of offsets: the picture's longest side, or pixels.",
+    )
+
+
+def _define_training() -> None:
+    default = TrainOptions()
+    for name, text in {
+        "learning_rate": "Learning rate of SGD.",
+        "drop_factor": "Factor on the learning rate from --drop_epoch on.",
+        "momentum": "Momentum of SGD; the paper states none.",
+        "weight_decay": "Pull of every trained weight to zero.",
+        "clip_norm": "Largest norm of all gradients together; 0: no clipping.",
+    }.items():
+        flags.DEFINE_float(name, getattr(default, name), text, lower_bound=0)
+    for name, text in {
+        "epochs": "Passes over the pairs.",
+        "drop_epoch": "Epoch from which the learning rate is lower.",
+        "head_epochs": "First epochs in which the neck is held.",
+    }.items():
+        flags.DEFINE_integer(name, getattr(default, name), text, lower_bound=0)
+    flags.DEFINE_integer(
+        "accumulate",
+        default.accumulate,
+        "Parts of a device's batch computed one after the other, where it "
+        "does not fit into memory at once.",
+        lower_bound=1,
+    )
+    flags.DEFINE_enum(
+        "loss_reduction",
+        default.loss_reduction,
+        ["sum", "mean"],
+        "Over the feature dimensions (Eq. 2: sum).",
+    )
+    flags.DEFINE_bool(
+        "jit_compile",
+        default.jit_compile,
+        "Compile each replica's forward and backward pass with XLA; measure "
+        "before use, it does not pay on every machine.",
+    )
+
+
+def _define_batches() -> None:
+    flags.DEFINE_integer(
+        "batch_pairs", 64, "Pairs per step over all devices.", lower_bound=1
+    )
+    flags.DEFINE_enum(
+        "batching",
+        "pairs",
+        BATCHING,
+        "Shuffle pairs over the whole set, or images with all their pairs.",
+    )
+    flags.DEFINE_enum(
+        "train_split",
+        "train",
+        ["train", "trainval"],
+        "Photographs to train on; trainval takes the verdict's in as well.",
+    )
+    flags.DEFINE_bool(
+        "feature_cache",
+        True,
+        "Compute the frozen trunk once per patch, not at every step. The "
+        "checks and the verdict keep their features in any case.",
+    )
+    flags.DEFINE_enum(
+        "cache_dtype",
+        "float16",
+        CACHE_DTYPES,
+        "How trunk features and targets are stored.",
+    )
+    flags.DEFINE_float(
+        "cache_memory",
+        0.0,
+        "GiB of memory for feature caches; what does not fit is read from "
+        "disk. 0: half of what is free for each.",
+        lower_bound=0,
+    )
+    flags.DEFINE_enum(
+        "precision",
+        "auto",
+        PRECISIONS,
+        "Precision of the frozen networks where their output is cached; auto: "
+        "what the device at hand is fast in.",
+    )
+    flags.DEFINE_enum(
+        "on_bad_record",
+        "stop",
+        ON_BAD_RECORD,
+        "What to do about a damaged record: stop, or leave it out, name it "
+        "and count it.",
+    )
+    flags.DEFINE_list(
+        "devices", [], "Devices, such as GPU:0,GPU:1; empty: all GPUs, or CPU."
+    )
+
+
+def _define_saving() -> None:
+    default = PaceOptions()
+    flags.DEFINE_string(
+        "save_every",
+        default.save_every,
+        "When to save besides the ends of epochs: steps (500), minutes (10m) "
+        "or epoch.",
+    )
+    flags.DEFINE_integer(
+        "keep", 2, "Checkpoints that stay, besides the best.", lower_bound=1
+    )
+    flags.DEFINE_enum(
+        "checkpoint",
+        "last",
+        ["last", "best"],
+        "Which one is judged and exported: the last, or the one with the "
+        "lowest loss on held-out pairs.",
+    )
+    flags.DEFINE_integer(
+        "steps_per_call",
+        default.steps_per_call,
+        "Steps that TensorFlow takes by itself; 0: about half a second.",
+        lower_bound=0,
+    )
+    flags.DEFINE_string(
+        "profile",
+        default.profile,
+        "Steps of which a trace for TensorBoard's profiler is written, such "
+        "as 100:110.",
+    )
+
+
+def _define_verdict() -> None:
+    flags.DEFINE_integer(
+        "check_pairs",
+        4096,
+        "Held-out pairs measured after every epoch; 0: all. The verdict "
+        "always takes all.",
+        lower_bound=0,
+    )
+    flags.DEFINE_list(
+        "svm_c", ["0.1", "0.3", "1", "3"], "C to choose from, per class."
+    )

@@ -1,0 +1,122 @@
+"""How many steps the next call takes, and when the state is saved.
+
+In: the flags `--save_every`, `--steps_per_call`, `--profile`. Out: numbers of
+steps that never reach over the end of an epoch, a save or a profile.
+"""
+
+import dataclasses
+import re
+import time
+
+from tfrecords.errors import InputError
+
+# Calls of about this length: progress moves, signals are soon noticed.
+_SECONDS_PER_CALL = 0.5
+_MOST_STEPS = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class PaceOptions:
+    """When to come up for air; each is a flag.
+
+    Attributes:
+        save_every: "500" (steps), "10m" (minutes) or "epoch"; every end of
+            an epoch is saved in any case.
+        steps_per_call: steps that TensorFlow takes by itself; 0 makes calls
+            of half a second.
+        profile: "first:last", steps of which a trace is written, or "".
+    """
+
+    save_every: str = "10m"
+    steps_per_call: int = 0
+    profile: str = ""
+
+    def save_steps(self) -> int:
+        """Steps between saves; 0 where they do not decide.
+
+        Raises:
+            InputError: if `save_every` is not one of its forms.
+        """
+        self._check()
+        return int(self.save_every) if self.save_every.isdigit() else 0
+
+    def save_seconds(self) -> float:
+        """Seconds between saves; infinite where they do not decide."""
+        self._check()
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)m", self.save_every)
+        return 60 * float(match[1]) if match else float("inf")
+
+    def profile_steps(self) -> range:
+        """Steps of which a trace is written, counted from 0.
+
+        Raises:
+            InputError: if `profile` is not two rising numbers.
+        """
+        if not self.profile:
+            return range(0)
+        match = re.fullmatch(r"(\d+):(\d+)", self.profile)
+        if not match or int(match[1]) >= int(match[2]):
+            raise InputError(
+                f"--profile={self.profile}: wanted are two steps, such as "
+                "100:110."
+            )
+        return range(int(match[1]), int(match[2]))
+
+    def _check(self) -> None:
+        if not re.fullmatch(r"[1-9]\d*|\d+(\.\d+)?m|epoch", self.save_every):
+            raise InputError(
+                f"--save_every={self.save_every}: wanted are steps (500), "
+                "minutes (10m) or epoch."
+            )
+
+
+class Pace:
+    """Cuts a training into calls.
+
+    Args:
+        options: the flags.
+        steps_per_epoch: steps of an epoch.
+        several_workers: whether others must cut alike: then nothing depends
+            on this machine's speed.
+    """
+
+    def __init__(
+        self,
+        options: PaceOptions,
+        steps_per_epoch: int,
+        several_workers: bool = False,
+    ) -> None:
+        self._per_epoch = steps_per_epoch
+        self._save_steps = options.save_steps()
+        self._save_seconds = options.save_seconds()
+        self.profile = options.profile_steps()
+        self._fixed = options.steps_per_call or (10 if several_workers else 0)
+        self._seconds_per_step = _SECONDS_PER_CALL
+        self._saved = time.monotonic()
+
+    def next_steps(self, step: int) -> int:
+        """Number of steps to take from `step` on; at least 1."""
+        wanted = self._fixed or int(_SECONDS_PER_CALL / self._seconds_per_step)
+        ends = [self._per_epoch - step % self._per_epoch]
+        if self._save_steps:
+            ends.append(self._save_steps - step % self._save_steps)
+        ends += [
+            edge - step
+            for edge in (self.profile.start, self.profile.stop)
+            if edge > step
+        ]
+        return max(1, min(wanted, _MOST_STEPS, *ends))
+
+    def took(self, steps: int, seconds: float) -> None:
+        """Learns how long steps take."""
+        self._seconds_per_step = max(seconds / max(steps, 1), 1e-6)
+
+    def should_save(self, step: int) -> bool:
+        """Whether the state after `step` steps is to be saved."""
+        by_time = time.monotonic() - self._saved >= self._save_seconds
+        by_step = self._save_steps and step % self._save_steps == 0
+        return bool(by_time or by_step or step % self._per_epoch == 0)
+
+    def saved(self) -> None:
+        """Starts the time to the next save."""
+        self._saved = time.monotonic()

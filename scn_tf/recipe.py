@@ -1,0 +1,42 @@
+"""The numbers of a training: the paper's, where it states one (section 3)."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainOptions:
+    """The recipe; each is a flag.
+
+    Attributes:
+        epochs: passes over the pairs.
+        learning_rate: of SGD, before the drop.
+        drop_epoch: epoch from which the rate is multiplied by `drop_factor`.
+        drop_factor: see `drop_epoch`.
+        momentum: of SGD; the paper states none.
+        weight_decay: pull of every trained weight to zero, added to its
+            gradient before momentum, as Torch's SGD does.
+        loss_reduction: "sum" over feature dimensions (Eq. 2) or "mean".
+        head_epochs: first epochs in which the neck is held and the spatial
+            context module learns alone.
+        clip_norm: largest global norm of the gradients; 0 does not clip.
+        accumulate: parts of a replica's batch that are computed one after
+            the other, for batches that do not fit into memory at once.
+        jit_compile: compile the step (XLA).
+    """
+
+    epochs: int = 200
+    learning_rate: float = 1e-3
+    drop_epoch: int = 100
+    drop_factor: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    loss_reduction: str = "sum"
+    head_epochs: int = 0
+    clip_norm: float = 0.0
+    accumulate: int = 1
+    jit_compile: bool = False
+
+    def rate(self, epoch: int) -> float:
+        """Learning rate of `epoch`, counted from 0."""
+        drop = self.drop_factor if epoch >= self.drop_epoch else 1.0
+        return self.learning_rate * drop

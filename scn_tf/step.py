@@ -1,0 +1,215 @@
+"""One training step, and many of them in one call.
+
+In: a pair model, the variables to move, the optimizer. Out: a function that
+takes steps on an iterator's batches, on any `tf.distribute` strategy, and
+says how they went.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from scn_tf.losses import pair_losses
+from scn_tf.recipe import TrainOptions
+
+
+@dataclasses.dataclass(frozen=True)
+class Taken:
+    """What some steps came to.
+
+    Attributes:
+        steps: int64, how many were taken; fewer than asked for if the last
+            of them had a loss that is no number or beyond the limit.
+        total: float32, sum of their losses after those that came before.
+        loss: float32 of the last step, before it was taken.
+        waited: float64 seconds in which a batch was waited for.
+    """
+
+    steps: tf.Tensor
+    total: tf.Tensor
+    loss: tf.Tensor
+    waited: tf.Tensor
+
+
+def make_gradients(
+    model: keras.Model, options: TrainOptions
+) -> Callable[[dict, Sequence], tuple[tf.Tensor, list[tf.Tensor]]]:
+    """Returns `(batch, variables) -> (loss, gradients)` of one part.
+
+    The loss is this part's share: the sum over its pairs divided by the
+    pairs of the global batch, so shares of any size add up to the mean.
+    """
+
+    def gradients(batch: dict, variables: Sequence):
+        inputs = {name: batch[name] for name in model.input}
+        with tf.GradientTape() as tape:
+            outputs = model(inputs)
+            losses = pair_losses(
+                outputs["prediction"],
+                outputs["target"],
+                options.loss_reduction,
+            )
+            loss = tf.reduce_sum(losses) / batch["num_pairs"]
+        return loss, tape.gradient(loss, variables)
+
+    return gradients
+
+
+def make_steps(
+    model: keras.Model,
+    trained: Sequence[keras.Variable],
+    optimizer: keras.optimizers.Optimizer,
+    strategy: tf.distribute.Strategy,
+    options: TrainOptions,
+) -> Callable[[Iterator, int, float, float], Taken]:
+    """Returns a function that takes many steps in one call.
+
+    Args:
+        model: a pair model, made in the strategy's scope.
+        trained: the variables to move; all others stay.
+        optimizer: built on at least `trained`.
+        strategy: spreads the batch and adds the gradients up.
+        options: the recipe.
+
+    Returns:
+        `(iterator, number of steps, total so far, limit of the loss) ->
+        Taken`. Every step takes `options.accumulate` elements of the
+        iterator per replica.
+    """
+    replica_step = _replica_step(model, trained, optimizer, strategy, options)
+
+    def one_step(iterator: Iterator) -> tuple[tf.Tensor, tf.Tensor]:
+        start = tf.timestamp()
+        batches = [next(iterator) for _ in range(options.accumulate)]
+        with tf.control_dependencies(tf.nest.flatten(batches)):
+            waited = tf.timestamp() - start
+        losses = strategy.run(replica_step, args=(batches,))
+        return strategy.reduce("SUM", losses, axis=None), waited
+
+    @tf.function
+    def steps(iterator, number, total, limit):
+        taken = tf.zeros((), tf.int64)
+        waited = tf.zeros((), tf.float64)
+        loss = tf.zeros(())
+        is_good = True
+        while taken < number and is_good:
+            loss, seconds = one_step(iterator)
+            taken += 1
+            total += loss
+            waited += seconds
+            # Not a number compares as false.
+            is_good = loss <= limit
+        return taken, total, loss, waited
+
+    def call(iterator, number, total, limit) -> Taken:
+        return Taken(
+            *steps(
+                iterator,
+                tf.constant(number, tf.int64),
+                tf.constant(total, tf.float32),
+                tf.constant(limit, tf.float32),
+            )
+        )
+
+    return call
+
+
+def _replica_step(
+    model: keras.Model,
+    trained: Sequence[keras.Variable],
+    optimizer: keras.optimizers.Optimizer,
+    strategy: tf.distribute.Strategy,
+    options: TrainOptions,
+) -> Callable[[list[dict]], tf.Tensor]:
+    """Returns the step of one replica: its parts' gradients, one update."""
+    num_replicas = strategy.num_replicas_in_sync
+    gradients_of = make_gradients(model, options)
+
+    def share(batches: list[dict], variables: list) -> tuple:
+        loss, gradients = gradients_of(batches[0], variables)
+        for batch in batches[1:]:
+            more, others = gradients_of(batch, variables)
+            loss += more
+            gradients = [
+                one + other
+                for one, other in zip(gradients, others, strict=True)
+            ]
+        # Every replica adds its part of the decay where gradients are made:
+        # one more pass over fc6 of VGG moves half a gigabyte.
+        decay = options.weight_decay / num_replicas
+        pulled = [
+            gradient + decay * variable
+            for gradient, variable in zip(gradients, variables, strict=True)
+        ]
+        return loss, pulled
+
+    def replica_step(batches: list[dict]) -> tf.Tensor:
+        values = [variable.value for variable in trained]
+        loss, gradients = compiled_share(batches, values)
+        if options.clip_norm:
+            context = tf.distribute.get_replica_context()
+            gradients = context.all_reduce("SUM", gradients)
+            gradients, _ = tf.clip_by_global_norm(gradients, options.clip_norm)
+            gradients = [gradient / num_replicas for gradient in gradients]
+        optimizer.apply(gradients, trained)
+        return loss
+
+    if not options.jit_compile:
+        compiled_share = share
+        return replica_step
+    if num_replicas > 1:
+        # XLA cannot hold the variables of several devices: the update stays
+        # outside of it.
+        compiled_share = tf.function(
+            share, jit_compile=True, reduce_retracing=True
+        )
+        return replica_step
+    compiled_share = share
+    return tf.function(replica_step, jit_compile=True, reduce_retracing=True)
+
+
+def make_gradient_norms(
+    model: keras.Model,
+    parts: Mapping[str, Sequence[keras.Variable]],
+    strategy: tf.distribute.Strategy,
+    options: TrainOptions,
+) -> Callable[[Iterator], dict[str, tf.Tensor]]:
+    """Returns a function that measures gradients and changes nothing.
+
+    Args:
+        model: a pair model, made in the strategy's scope.
+        parts: the variables of each part of the network by name.
+        strategy: spreads the batch.
+        options: the recipe.
+
+    Returns:
+        `iterator -> norms by name` of the loss's gradient over the next
+        element of every replica, without weight decay.
+    """
+    gradients_of = make_gradients(model, options)
+    parts = {name: list(part) for name, part in parts.items() if part}
+
+    def replica_norms(batch: dict) -> dict[str, tf.Tensor]:
+        context = tf.distribute.get_replica_context()
+        values = [v.value for part in parts.values() for v in part]
+        _, gradients = gradients_of(batch, values)
+        gradients = iter(context.all_reduce("SUM", gradients))
+        return {
+            name: tf.linalg.global_norm([next(gradients) for _ in part])
+            for name, part in parts.items()
+        }
+
+    @tf.function
+    def norms(iterator: Iterator) -> dict[str, tf.Tensor]:
+        results = strategy.run(replica_norms, args=(next(iterator),))
+        return {
+            name: strategy.experimental_local_results(value)[0]
+            for name, value in results.items()
+        }
+
+    return norms

@@ -1,0 +1,85 @@
+"""Laws of devices and workers."""
+
+import json
+
+import pytest
+import tensorflow as tf
+
+from scn_tf import distribution
+from tfrecords.errors import InputError
+
+
+def cluster(monkeypatch, index=0, kind="worker", **jobs):
+    jobs = jobs or {"worker": ["a:1", "b:1"]}
+    task = {"type": kind, "index": index}
+    text = json.dumps({"cluster": jobs, "task": task})
+    monkeypatch.setenv("TF_CONFIG", text)
+
+
+def test_one_device_needs_no_strategy(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    strategy = distribution.make_strategy(())
+    assert strategy is tf.distribute.get_strategy()
+    assert strategy.num_replicas_in_sync == 1
+
+
+def test_several_devices_are_mirrored(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    strategy = distribution.make_strategy(("CPU:0", "CPU:1"))
+    assert isinstance(strategy, tf.distribute.MirroredStrategy)
+    assert strategy.num_replicas_in_sync == 2
+
+
+def test_a_named_device_is_used(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    strategy = distribution.make_strategy(("CPU:1",))
+    with strategy.scope():
+        assert "CPU:1" in tf.Variable(1.0).device
+
+
+def test_a_device_that_is_not_there_is_named():
+    with pytest.raises(InputError, match="no GPU:7. Known here: CPU:0, CPU:1"):
+        distribution.make_strategy(("GPU:7",))
+
+
+def test_without_a_cluster_this_process_is_the_chief(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    assert distribution.num_workers() == 1
+    assert distribution.is_chief()
+    strategy = tf.distribute.get_strategy()
+    assert distribution.agree(strategy, 3.0) == [3.0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "index", "jobs", "number"),
+    [
+        ("worker", 1, {"worker": ["a:1", "b:1"]}, 1),
+        ("chief", 0, {"chief": ["a:1"], "worker": ["b:1", "c:1"]}, 0),
+        ("worker", 1, {"chief": ["a:1"], "worker": ["b:1", "c:1"]}, 2),
+    ],
+)
+def test_workers_are_numbered_after_the_chief(
+    monkeypatch, kind, index, jobs, number
+):
+    cluster(monkeypatch, index, kind, **jobs)
+    assert distribution.worker_index() == number
+    assert distribution.num_workers() == sum(map(len, jobs.values()))
+    assert distribution.is_chief() == (number == 0)
+
+
+@pytest.mark.parametrize("index", [2, -1])
+def test_a_task_that_is_not_in_the_cluster_is_refused(monkeypatch, index):
+    cluster(monkeypatch, index)
+    with pytest.raises(InputError, match="TF_CONFIG=.*is not a cluster"):
+        distribution.num_workers()
+
+
+def test_a_lost_worker_is_said_in_plain_words(monkeypatch):
+    lost = tf.errors.UnavailableError(None, None, "peer is gone\ntrace")
+    with pytest.raises(tf.errors.UnavailableError):
+        with distribution.workers_watched():
+            raise lost  # no cluster: nobody was lost
+    cluster(monkeypatch)
+    with pytest.raises(InputError, match="worker was lost.*peer is gone"):
+        with distribution.workers_watched():
+            raise lost

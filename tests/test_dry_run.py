@@ -1,0 +1,54 @@
+"""Laws of the dry run: true numbers, and nothing trained."""
+
+import re
+
+import numpy as np
+import pytest
+
+
+def run_dry(command, demo_run, tmp_path, capsys, *flags):
+    code = command(
+        "--flagfile=scn_tf/flagfiles/demo.flags",
+        f"--run_dir={tmp_path}",
+        f"--records_dir={demo_run}/records",
+        "--dry_run",
+        *flags,
+    )
+    assert code == 0
+    said = capsys.readouterr().out.partition("nothing is trained.")[2]
+    rows = [
+        re.split(r"  +", line.strip(), maxsplit=1)
+        for line in said.strip().splitlines()
+    ]
+    return dict(rows)
+
+
+def test_it_says_what_the_run_is_made_of(command, demo_run, tmp_path, capsys):
+    rows = run_dry(command, demo_run, tmp_path, capsys)
+    assert rows["photographs"] == "600 to train on, 200 held out"
+    assert rows["patches"] == "1,200 and 400"
+    assert rows["pairs"] == "600, 64 a step"
+    # 600 / 64 = 9 whole batches
+    assert rows["steps"] == "9 an epoch, 225 in 25 epochs"
+    assert "measured" in rows["a step"]
+    assert not (tmp_path / "checkpoints").exists()
+    assert not (tmp_path / "cache").exists()
+
+
+def test_the_cache_takes_as_much_as_it_says(
+    command, demo_run, tmp_path, capsys
+):
+    rows = run_dry(command, demo_run, tmp_path, capsys)
+    number, unit = rows["feature cache"].split()[:2]
+    said = float(number) * {"KB": 1e3, "MB": 1e6}[unit]
+    kept = [
+        path.stat().st_size
+        for path in (demo_run / "cache").glob("proposals-*/*.npy")
+    ]
+    assert np.sum(kept) == pytest.approx(said, rel=0.02)
+
+
+def test_live_training_is_measured_too(command, demo_run, tmp_path, capsys):
+    rows = run_dry(command, demo_run, tmp_path, capsys, "--nofeature_cache")
+    assert "pairs/s" in rows["a step"]
+    assert "400 patches" in rows["feature cache"]

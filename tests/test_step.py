@@ -1,0 +1,97 @@
+"""Laws of steps: many in one call are as many single ones."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny import tiny_backbone
+from tiny import tiny_graph
+from tiny import tiny_head
+
+from scn_tf.batches import batch_dataset
+from scn_tf.batches import PairSampler
+from scn_tf.feature_cache import FeatureCache
+from scn_tf.inputs import cached_inputs
+from scn_tf.pair_model import cached_pair_model
+from scn_tf.recipe import TrainOptions
+from scn_tf.step import make_gradient_norms
+from scn_tf.step import make_steps
+from scn_tf.train import make_optimizer
+
+GRAPH = tiny_graph(num_images=5)
+MAPS = np.random.default_rng(0).normal(size=(20, 3, 3, 4)).astype(np.float32)
+
+
+class Network:
+    def __init__(self, **options):
+        self.options = TrainOptions(**{"learning_rate": 0.01, **options})
+        backbone = tiny_backbone()
+        self.head = tiny_head()
+        self.neck = backbone.neck
+        targets = backbone.neck(MAPS).numpy()
+        self.trained = [
+            *self.head.trainable_variables,
+            *self.neck.trainable_variables,
+        ]
+        self.optimizer = make_optimizer(self.options)
+        self.optimizer.build(self.trained)
+        self.model = cached_pair_model(backbone.neck, self.head)
+        self.strategy = tf.distribute.get_strategy()
+        self._fill = cached_inputs(FeatureCache(MAPS, targets))
+
+    def batches(self, steps):
+        sampler = PairSampler(GRAPH, 7)
+        return iter(batch_dataset(sampler, self._fill, steps))
+
+    def steps(self):
+        return make_steps(
+            self.model,
+            self.trained,
+            self.optimizer,
+            self.strategy,
+            self.options,
+        )
+
+    def weights(self):
+        return [variable.numpy() for variable in self.trained]
+
+
+def test_many_steps_in_a_call_are_as_many_calls():
+    one, other = Network(), Network()
+    taken = one.steps()(one.batches(range(6)), 6, 0.0, 1e9)
+    iterator, total, steps = other.batches(range(6)), 0.0, other.steps()
+    for _ in range(6):
+        single = steps(iterator, 1, total, 1e9)
+        total = float(single.total)
+    assert int(taken.steps) == 6
+    assert float(taken.total) == total
+    assert float(taken.loss) == float(single.loss)
+    assert 0 <= float(taken.waited) < 60
+    for a, b in zip(one.weights(), other.weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("limit", [0.0, float("nan")])
+def test_a_loss_beyond_the_limit_ends_the_call(limit):
+    network = Network()
+    taken = network.steps()(network.batches(range(6)), 6, 0.0, limit)
+    assert int(taken.steps) == 1
+
+
+def test_norms_are_those_of_the_gradients_and_nothing_moves():
+    network = Network()
+    before = network.weights()
+    parts = {"head": network.head.trainable_variables, "none": []}
+    measure = make_gradient_norms(
+        network.model, parts, network.strategy, network.options
+    )
+    norms = measure(network.batches(range(2, 3)))
+    for a, b in zip(before, network.weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    # One step without decay and momentum moves by rate * gradient.
+    plain = Network(momentum=0.0, weight_decay=0.0)
+    plain.steps()(plain.batches(range(2, 3)), 1, 0.0, 1e9)
+    number = len(plain.head.trainable_variables)
+    moved = [a - b for a, b in zip(before, plain.weights(), strict=True)]
+    length = np.sqrt(sum(np.sum(m**2) for m in moved[:number])) / 0.01
+    assert set(norms) == {"head"}
+    np.testing.assert_allclose(norms["head"], length, rtol=1e-4)
