@@ -21,7 +21,7 @@ from scn_tf.inputs import cached_inputs
 from scn_tf.inputs import live_inputs
 from scn_tf.pair_model import cached_pair_model
 from scn_tf.pair_model import live_pair_model
-from scn_tf.precision import resolved_precision
+from scn_tf.precision import chosen_precision
 from scn_tf.run import Run
 from scn_tf.step import make_steps
 from scn_tf.train import make_optimizer
@@ -145,12 +145,9 @@ def _step_seconds(run: Run, sampler: PairSampler) -> float:
 
 def _patches_per_second(run: Run) -> float:
     """Of the frozen networks on this device, reading left out."""
-    forward = frozen_pass(
-        run.backbone.trunk,
-        run.frozen_neck,
-        resolved_precision(run.config.precision),
-        run.config.cache_dtype,
-    )
+    networks = (run.backbone.trunk, run.frozen_neck)
+    precision = chosen_precision(run.config.precision, *networks)
+    forward = frozen_pass(*networks, precision, run.config.cache_dtype)
     size = run.backbone.image_size
     patches = np.zeros((_PATCHES, size, size, 3), np.uint8)
     forward(patches)

@@ -29,7 +29,7 @@ from scn_tf.cache_shards import CacheShards
 from scn_tf.frozen_pass import frozen_pass
 from scn_tf.frozen_pass import FrozenPass
 from scn_tf.host_memory import available_memory
-from scn_tf.precision import resolved_precision
+from scn_tf.precision import chosen_precision
 from scn_tf.run_log import progress_interval
 from scn_tf.sharded_array import ShardedArray
 from tfrecords.errors import InputError
@@ -122,7 +122,9 @@ def cached_features(
         InputError: if the disk is full or a feature does not fit the dtype.
     """
     options = options or CacheOptions()
-    precision = resolved_precision(options.precision)
+    networks = (backbone.trunk, frozen_neck)
+    weights = description.get("weights")
+    precision = chosen_precision(options.precision, *networks, weights)
     row_shapes = {"targets": (backbone.num_features,)}
     if backbone.trunk.count_params():
         row_shapes["features"] = backbone.trunk.output_shape[1:]
@@ -148,10 +150,7 @@ def cached_features(
     shards.begin(description)
     missing = shards.missing()
     if missing:
-        network = frozen_pass(
-            *(backbone.trunk, frozen_neck, precision, options.dtype),
-            description.get("weights"),
-        )
+        network = frozen_pass(*networks, precision, options.dtype, weights)
         _fill(shards, missing, network, read, batch)
     return _opened(shards, options.memory)
 

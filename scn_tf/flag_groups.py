@@ -206,7 +206,7 @@ def _define_batches() -> None:
         "auto",
         PRECISIONS,
         "Precision of the frozen networks where their output is cached; auto: "
-        "what the device at hand is fast in.",
+        "the fastest that keeps their features.",
     )
     flags.DEFINE_enum(
         "on_bad_record",

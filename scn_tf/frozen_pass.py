@@ -51,16 +51,14 @@ def frozen_pass(
     map_shape = trunk.output_shape[1:]
     kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None, *trunk.input_shape[1:]], tf.uint8)
-        ]
-    )
+    patch_shape = [None, *trunk.input_shape[1:]]
+
+    @_traced(tf.TensorSpec(patch_shape, tf.uint8))
     def maps_of(patches: tf.Tensor) -> tf.Tensor:
         maps = fast_trunk(as_images(patches), training=False)
         return tf.cast(maps, map_dtype)
 
-    @tf.function(input_signature=[tf.TensorSpec([None, *map_shape], map_dtype)])
+    @_traced(tf.TensorSpec([None, *map_shape], map_dtype))
     def targets_of(maps: tf.Tensor) -> tf.Tensor:
         vectors = fast_neck(tf.cast(maps, "float32"), training=False)
         return tf.cast(vectors, dtype)
@@ -80,3 +78,12 @@ def frozen_pass(
         return outputs
 
     return run
+
+
+def _traced(signature: tf.TensorSpec) -> Callable:
+    """Returns `tf.function` for one input, without AutoGraph.
+
+    Its parser is not for several threads at a time in Python 3.11, and others
+    read patches meanwhile.
+    """
+    return tf.function(input_signature=[signature], autograph=False)

@@ -175,7 +175,7 @@ def test_a_cache_of_another_key_is_not_used(tmp_path, change):
 def test_auto_is_the_precision_that_it_stands_for(tmp_path, monkeypatch):
     fill(tmp_path, Source(), options=CacheOptions("float32", "bfloat16"))
     monkeypatch.setattr(
-        feature_cache, "resolved_precision", lambda name: "bfloat16"
+        feature_cache, "chosen_precision", lambda *_: "bfloat16"
     )
     source = Source()
     fill(tmp_path, source, options=CacheOptions("float32", "auto"))

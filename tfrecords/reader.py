@@ -12,6 +12,7 @@ holds no lock of Python's meanwhile, so threads work side by side.
 import functools
 import math
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -153,6 +154,17 @@ def read_patches(
             start = stop
         return patches
 
+    return _dataset(load, images, size)
+
+
+def _dataset(
+    load: Callable[[np.ndarray], np.ndarray], images: np.ndarray, size: int
+) -> tf.data.Dataset:
+    """Returns what `load` gives for some images at a time, in order."""
+
+    # Caches are filled by several threads, and AutoGraph's parser of Python
+    # 3.11 breaks when two of them convert functions at the same time.
+    @tf.autograph.experimental.do_not_convert
     def to_tensor(indices: tf.Tensor) -> tf.Tensor:
         patches = tf.numpy_function(load, [indices], tf.uint8, stateful=False)
         return tf.ensure_shape(patches, [None, size, size, 3])
