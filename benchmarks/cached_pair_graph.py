@@ -32,9 +32,9 @@ from scn_tf.head import SpatialContextHead
 from scn_tf.inputs import cached_inputs
 from scn_tf.losses import pair_losses
 from scn_tf.pair_model import cached_pair_model
+from scn_tf.recipe import TrainOptions
+from scn_tf.step import make_steps
 from scn_tf.train import make_optimizer
-from scn_tf.train import make_train_step
-from scn_tf.train import TrainOptions
 from tfrecords.pair_graph import PairGraph
 
 _STEPS = flags.DEFINE_integer("steps", 6, "Measured steps, cached side.")
@@ -96,7 +96,8 @@ def _cached_rate(backbone, batching: str, compiled: bool) -> float:
     targets = rng.random((num_boxes, backbone.num_features), np.float32)
     sampler = PairSampler(graph, _BATCH.value, batching)
     options = TrainOptions(learning_rate=1e-6, jit_compile=compiled)
-    strategy = tf.distribute.MirroredStrategy(_device())
+    # As a run on one device: without a strategy.
+    strategy = tf.distribute.get_strategy()
     with strategy.scope():
         neck = keras.models.clone_model(backbone.neck)
         head = SpatialContextHead(backbone.num_features)
@@ -111,8 +112,8 @@ def _cached_rate(backbone, batching: str, compiled: bool) -> float:
             lambda _: batch_dataset(sampler, fill, range(10**6))
         )
     )
-    step = make_train_step(model, trained, optimizer, strategy, options)
-    return _rate(lambda: float(step(iterator)), _STEPS)
+    steps = make_steps(model, trained, optimizer, strategy, options)
+    return _rate(lambda: float(steps(iterator, 1, 0.0, 1e30).loss), _STEPS)
 
 
 def _rate(step, num_steps: flags.FlagHolder) -> float:
@@ -123,11 +124,6 @@ def _rate(step, num_steps: flags.FlagHolder) -> float:
         step()
     seconds = time.perf_counter() - start
     return num_steps.value * _BATCH.value / seconds
-
-
-def _device() -> list[str]:
-    gpus = tf.config.list_logical_devices("GPU")
-    return [gpus[0].name] if gpus else ["CPU:0"]
 
 
 def _random_graph() -> PairGraph:
