@@ -138,7 +138,7 @@ def _fill(
 ) -> Callable[[], float]:
     """FLOP/s of records -> shards on disk."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="trunk_pass"))
-    options = CacheOptions("float16", precision, memory=0)
+    options = CacheOptions("float16", precision)
 
     def read(rows: range) -> tf.data.Dataset:
         size = backbone.image_size

@@ -119,12 +119,10 @@ class CacheShards:
         row = sum(math.prod(shape) for shape in self.row_shapes.values())
         return self.num_rows * row * np.dtype(self.dtype).itemsize
 
-    def open(self, in_memory: bool) -> dict[str, np.ndarray | ShardedArray]:
+    def open(self) -> dict[str, ShardedArray]:
         """The arrays by name, all shards being there.
 
-        Args:
-            in_memory: read every byte now, into one array; otherwise the
-                files are mapped and read when their rows are asked for.
+        The files are mapped, and read when their rows are asked for.
         """
         arrays = {}
         for name, shape in self.row_shapes.items():
@@ -133,8 +131,7 @@ class CacheShards:
             ]
             if not shards:
                 shards = [np.empty((0, *shape), self.dtype)]
-            array = ShardedArray(shards)
-            arrays[name] = np.asarray(array) if in_memory else array
+            arrays[name] = ShardedArray(shards)
         return arrays
 
     def _path(self, name: str, number: int) -> pathlib.Path:

@@ -10,17 +10,19 @@ import time
 
 import numpy as np
 
-from scn_tf.batches import batch_dataset
 from scn_tf.batches import PairSampler
-from scn_tf.batches import Shares
-from scn_tf.distribution import num_workers
-from scn_tf.distribution import worker_index
 from scn_tf.feature_cache import FeatureCache
+from scn_tf.feed import distributed_batches
+from scn_tf.feed import Feed
+from scn_tf.feed import make_feed
+from scn_tf.feed import make_sampler
+from scn_tf.feed import node_multiple
 from scn_tf.frozen_pass import frozen_pass
 from scn_tf.inputs import cached_inputs
-from scn_tf.inputs import live_inputs
+from scn_tf.inputs import patch_inputs
 from scn_tf.pair_model import cached_pair_model
-from scn_tf.pair_model import live_pair_model
+from scn_tf.pair_model import forward_of
+from scn_tf.pair_model import patch_network
 from scn_tf.precision import chosen_precision
 from scn_tf.run import Run
 from scn_tf.step import make_steps
@@ -49,16 +51,10 @@ def dry_run_text(run: Run) -> str:
     """
     config = run.config
     graph = run.graph(run.train_splits)
-    sampler = PairSampler(
-        graph,
-        config.batch_pairs,
-        config.batching,
-        config.seed,
-        config.offset_unit,
-    )
+    sampler = make_sampler(run)
     run.make_networks()
     held_out = run.graph(run.held_out_splits)
-    cached = len(graph.boxes) * run.trains_on_cache + len(held_out.boxes)
+    cached = len(graph.boxes) * config.feature_cache + len(held_out.boxes)
     per_patch = _bytes_per_patch(run)
     step_seconds = _step_seconds(run, sampler)
     epoch_seconds = step_seconds * sampler.steps_per_epoch
@@ -102,45 +98,45 @@ def _bytes_per_patch(run: Run) -> int:
 
 def _step_seconds(run: Run, sampler: PairSampler) -> float:
     """Seconds of a step after the first, which is traced."""
-    config = run.config
     neck = run.backbone.neck
+    feed = _made_up_feed(run, sampler)
     with run.strategy.scope():
-        if run.trains_on_cache:
-            number = len(sampler.graph.boxes)
-            made_up = FeatureCache(
-                _MadeUp((number, *neck.input_shape[1:])),
-                _MadeUp((number, run.backbone.num_features)),
-            )
-            model = cached_pair_model(neck, run.head)
-            fill = cached_inputs(made_up)
-        else:
-            model = live_pair_model(run.backbone, run.frozen_neck, run.head)
-            fill = live_inputs(sampler.graph, run.backbone.image_size)
         # A rate of zero: the weights stay what they are.
         still = dataclasses.replace(
-            config.training, learning_rate=0.0, weight_decay=0.0
+            run.training, learning_rate=0.0, weight_decay=0.0
         )
         optimizer = make_optimizer(still)
         trained = [*run.head.trainable_variables, *neck.trainable_variables]
         optimizer.build(trained)
-    steps = make_steps(model, trained, optimizer, run.strategy, still)
-    shares = Shares(
-        run.strategy.num_replicas_in_sync,
-        still.accumulate,
-        worker_index(),
-        num_workers(),
-    )
+    steps = make_steps(feed.forward, trained, optimizer, run.strategy, still)
     first = range(2 + _STEPS)
-    iterator = iter(
-        run.strategy.distribute_datasets_from_function(
-            lambda _: batch_dataset(sampler, fill, first, shares)
-        )
-    )
+    iterator = iter(distributed_batches(run, sampler, feed.fill, first))
     for _ in range(2):
         float(steps(iterator, 1, 0.0, float("inf")).loss)
     start = time.perf_counter()
     float(steps(iterator, _STEPS, 0.0, float("inf")).loss)
     return (time.perf_counter() - start) / _STEPS
+
+
+def _made_up_feed(run: Run, sampler: PairSampler) -> Feed:
+    """Features from nowhere, so that no cache must be filled."""
+    backbone, multiple = run.backbone, node_multiple(run)
+    number = len(sampler.graph.boxes)
+    made_up = FeatureCache(
+        _MadeUp((number, *backbone.neck.input_shape[1:])),
+        _MadeUp((number, backbone.num_features)),
+    )
+    with run.strategy.scope():
+        if run.trains_on_cache:
+            model = cached_pair_model(backbone.neck, run.head)
+            fill = cached_inputs(made_up, multiple)
+        elif run.config.feature_cache:
+            model = cached_pair_model(patch_network(backbone), run.head)
+            size = backbone.image_size
+            fill = patch_inputs(sampler.graph, made_up, size, multiple)
+        else:
+            return make_feed(run)
+    return Feed(fill, forward_of(model))
 
 
 def _patches_per_second(run: Run) -> float:

@@ -44,18 +44,15 @@ _AHEAD = 2  # batches read, and copied and written, beside the computing
 
 @dataclasses.dataclass(frozen=True)
 class CacheOptions:
-    """How a cache is computed, stored and held.
+    """How a cache is computed and stored.
 
     Attributes:
         dtype: of what is stored, one of `cache_shards.CACHE_DTYPES`.
         precision: of the frozen networks, one of `precision.PRECISIONS`.
-        memory: bytes of memory that the cache may be loaded into; None is
-            half of what the machine has left.
     """
 
     dtype: str = "float16"
     precision: str = "auto"
-    memory: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +149,8 @@ def cached_features(
     if missing:
         network = frozen_pass(*networks, precision, options.dtype, weights)
         _fill(shards, missing, network, read, batch)
-    return _opened(shards, options.memory)
+    arrays = shards.open()
+    return FeatureCache(arrays.get("features"), arrays["targets"])
 
 
 def _folder(cache_dir: str | os.PathLike, description: dict) -> pathlib.Path:
@@ -182,18 +180,28 @@ def _rows_per_shard(row_shapes: dict, dtype: str, batch: int) -> int:
     return max(rows // batch, 1) * batch
 
 
-def _opened(shards: CacheShards, memory: int | None) -> FeatureCache:
+def in_memory(cache: FeatureCache, memory: int | None) -> FeatureCache:
+    """Loads a cache of mapped files, if there is room for it.
+
+    Args:
+        cache: as it was opened.
+        memory: bytes that it may take; None is half of what the machine has
+            left.
+    """
     if memory is None:
         memory = available_memory() // 2
-    in_memory = shards.nbytes() <= memory
-    if not in_memory:
+    arrays = (cache.features, cache.targets)
+    nbytes = sum(array.nbytes for array in arrays if array is not None)
+    if nbytes > memory:
         logging.info(
-            "The cache %s (%.1f GiB) is read from disk while it is used; %.1f "
-            "GiB of memory would be free for it.",
-            *(shards.folder.name, shards.nbytes() / 2**30, memory / 2**30),
+            "A cache of %.1f GiB is read from disk while it is used; %.1f GiB "
+            "of memory would be free for it.",
+            *(nbytes / 2**30, memory / 2**30),
         )
-    arrays = shards.open(in_memory)
-    return FeatureCache(arrays.get("features"), arrays["targets"])
+        return cache
+    return FeatureCache(
+        *(None if array is None else np.asarray(array) for array in arrays)
+    )
 
 
 def _fill(

@@ -158,11 +158,12 @@ def _define_training() -> None:
         ["sum", "mean"],
         "Over the feature dimensions (Eq. 2: sum).",
     )
-    flags.DEFINE_bool(
+    flags.DEFINE_enum(
         "jit_compile",
-        default.jit_compile,
-        "Compile each replica's forward and backward pass with XLA; measure "
-        "before use, it does not pay on every machine.",
+        "auto",
+        ["auto", "true", "false"],
+        "Compile the step with XLA; auto: where it was measured to pay, see "
+        "BUILD.md.",
     )
 
 

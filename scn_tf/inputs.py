@@ -42,6 +42,53 @@ def cached_inputs(cache: FeatureCache, multiple: int = 1) -> Fill:
     return fill
 
 
+def node_inputs(multiple: int = 1) -> Fill:
+    """The nodes alone, for `scn_tf.device_cache`, which has their rows.
+
+    Args:
+        multiple: as in `cached_inputs`.
+    """
+
+    def fill(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        nodes = {
+            name: _padded(batch[name], multiple).astype(np.int32)
+            for name in (SOURCE_NODES, TARGET_NODES)
+        }
+        return {**batch, **nodes}
+
+    return fill
+
+
+def patch_inputs(
+    graph: PairGraph, cache: FeatureCache, image_size: int, multiple: int = 1
+) -> Fill:
+    """Inputs of `cached_pair_model` on a `patch_network`.
+
+    The patches of the sources are cut from the records, the targets come
+    from the cache: their network never changes.
+
+    Args:
+        graph: of the records.
+        cache: its targets are used.
+        image_size: side of a patch in pixels.
+        multiple: as in `cached_inputs`.
+    """
+
+    def fill(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        rest = dict(batch)
+        sources = rest.pop(SOURCE_NODES)
+        targets = _padded(rest.pop(TARGET_NODES), multiple)
+        patches = load_patches(graph, sources, image_size)
+        rows = _padded(np.arange(len(sources)), multiple)
+        return {
+            "features": patches[rows],
+            "target_features": np.asarray(cache.targets[targets], np.float32),
+            **rest,
+        }
+
+    return fill
+
+
 def live_inputs(graph: PairGraph, image_size: int, multiple: int = 1) -> Fill:
     """Inputs of `live_pair_model`: patches cut from the records.
 

@@ -4,6 +4,8 @@ In: the different patches of a batch, or their cached trunk features, and
 the pairs as indices into them. Out: h3 and g, one row per pair.
 """
 
+from collections.abc import Callable
+
 import keras
 from keras import ops
 
@@ -11,6 +13,34 @@ from scn_tf.backbones.backbone import Backbone
 from scn_tf.backbones.preprocessing import as_images
 from scn_tf.geometry import NUM_OFFSETS
 from scn_tf.head import SpatialContextHead
+
+# A batch -> `prediction` and `target` of its pairs, both [P, D] float32.
+Forward = Callable[[dict], dict]
+
+
+def forward_of(model: keras.Model, gather: Callable | None = None) -> Forward:
+    """A batch -> the outputs of a pair model.
+
+    Args:
+        model: one of the models below.
+        gather: a batch of nodes -> one of their rows, where these lie on the
+            device, see `scn_tf.device_cache`.
+    """
+
+    def forward(batch: dict) -> dict:
+        rows = gather(batch) if gather else batch
+        return model({name: rows[name] for name in model.input})
+
+    return forward
+
+
+def patch_network(backbone: Backbone) -> keras.Model:
+    """[B, S, S, 3] uint8 patches -> [B, D]: trunk and neck in one."""
+    shape = backbone.trunk.input_shape[1:]
+    patches = keras.Input(shape, dtype="uint8", name="patches")
+    maps = backbone.trunk(as_images(patches), training=False)
+    vectors = backbone.neck(maps, training=False)
+    return keras.Model(patches, vectors, name="patch_network")
 
 
 def cached_pair_model(
@@ -23,7 +53,8 @@ def cached_pair_model(
     came, so a patch's h1 does not depend on the patches beside it.
 
     Args:
-        neck: feature map -> [S, D], the trained part of the bottom stream.
+        neck: feature map -> [S, D], the trained part of the bottom stream;
+            or a `patch_network`, where all of it is trained.
         head: the spatial context module.
 
     Returns:
@@ -33,7 +64,9 @@ def cached_pair_model(
         two), `offset` [P, 8] to a dict of `prediction` and `target`,
         both [P, D].
     """
-    features = keras.Input(neck.input_shape[1:], name="features")
+    shape = neck.input_shape[1:]
+    dtype = neck.inputs[0].dtype
+    features = keras.Input(shape, dtype=dtype, name="features")
     target_features = keras.Input(neck.output_shape[1:], name="target_features")
     pairs = _pair_inputs()
     outputs = _predict(neck(features, training=False), head, pairs)

@@ -4,6 +4,7 @@ In: a `Config`. Out: pair graphs, networks, caches and the check, built when
 a stage first asks for them.
 """
 
+import dataclasses
 import functools
 
 import keras
@@ -24,10 +25,14 @@ from scn_tf.evaluation.features import neck_vectors
 from scn_tf.feature_cache import cached_features
 from scn_tf.feature_cache import CacheOptions
 from scn_tf.feature_cache import FeatureCache
+from scn_tf.feature_cache import in_memory
 from scn_tf.feature_cache import weights_digest
 from scn_tf.geometry import offset_spread
 from scn_tf.head import SpatialContextHead
+from scn_tf.host_memory import available_memory
+from scn_tf.recipe import TrainOptions
 from scn_tf.run_log import RunLog
+from scn_tf.step import pays_to_compile
 from tfrecords.manifest import Manifest
 from tfrecords.manifest import read_manifest
 from tfrecords.pair_graph import PairGraph
@@ -128,13 +133,21 @@ class Run:
             head.build((None, num_features), (None, offsets.shape[-1]))
         return head
 
+    @functools.cached_property
+    def training(self) -> TrainOptions:
+        """The recipe, with all that depends on the network decided."""
+        compiled = self.config.jit_compile == "true"
+        if self.config.jit_compile == "auto":
+            compiled = pays_to_compile(self.backbone.neck)
+        return dataclasses.replace(self.config.training, jit_compile=compiled)
+
     def make_networks(self) -> None:
         """Makes all variables: of several workers, all must do so at once."""
         _ = self.backbone, self.frozen_neck, self.head
 
     def fill_caches(self) -> None:
         """Fills the caches that the training reads."""
-        if self.trains_on_cache:
+        if self.config.feature_cache:
             self.cache(self.train_splits, "proposals")
         self.cache(self.held_out_splits, "proposals")
 
@@ -152,7 +165,11 @@ class Run:
             kind: "proposals", "objects" or "images".
         """
         if (splits, kind) not in self._caches:
-            self._caches[splits, kind] = self._open_cache(splits, kind)
+            cache = self._open_cache(splits, kind)
+            # The training finds a place of its own for what it reads.
+            if not (self.trains_on_cache and splits == self.train_splits):
+                cache = in_memory(cache, self.cache_memory())
+            self._caches[splits, kind] = cache
         return self._caches[splits, kind]
 
     def _open_cache(self, splits: tuple[str, ...], kind: str) -> FeatureCache:
@@ -177,16 +194,16 @@ class Run:
                 graph, kind, self.backbone.image_size, rows=rows
             ),
             counts[kind],
-            self._cache_options(),
+            CacheOptions(self.config.cache_dtype, self.config.precision),
         )
 
-    def _cache_options(self) -> CacheOptions:
-        config = self.config
-        memory = None
-        if config.cache_memory:
-            held = sum(cache.memory for cache in self._caches.values())
-            memory = max(config.cache_memory * 2**30 - held, 0)
-        return CacheOptions(config.cache_dtype, config.precision, memory)
+    def cache_memory(self) -> int:
+        """Bytes that one more cache may take of this machine's memory."""
+        wanted = int(self.config.cache_memory * 2**30)
+        if not wanted:
+            return available_memory() // 2
+        held = sum(cache.memory for cache in self._caches.values())
+        return max(wanted - held, 0)
 
     def patches(self, splits: tuple[str, ...], kind: str) -> tf.data.Dataset:
         """[n, S, S, 3] uint8 patches of some images, in order."""

@@ -13,8 +13,6 @@ from absl import logging
 from export.check import check_module
 from export.check import size_ratio
 from export.feature_vector import save_feature_vector
-from scn_tf import batches
-from scn_tf import inputs
 from scn_tf import pictures
 from scn_tf.backbones.preprocessing import as_images
 from scn_tf.backbones.weights import require_weights
@@ -22,10 +20,9 @@ from scn_tf.checkpoint import Checkpoints
 from scn_tf.config import Config
 from scn_tf.distribution import chief_first
 from scn_tf.distribution import is_chief
-from scn_tf.distribution import num_workers
-from scn_tf.distribution import worker_index
-from scn_tf.pair_model import cached_pair_model
-from scn_tf.pair_model import live_pair_model
+from scn_tf.feed import distributed_batches
+from scn_tf.feed import make_feed
+from scn_tf.feed import make_sampler
 from scn_tf.run import Run
 from scn_tf.run_folder import record_environment
 from scn_tf.run_folder import write_flags
@@ -38,8 +35,6 @@ from tfrecords.build import build
 from tfrecords.errors import InputError
 from tfrecords.files import replacing
 
-# A compiled step is compiled again for every new number of patches.
-_NODE_MULTIPLE = 32
 _CHECKED_IMAGES = 8  # pictures on which every consumer is compared
 
 
@@ -89,59 +84,30 @@ def train(run: Run) -> None:
     config = run.config
     _record_environment(run)
     _warn_of_random_weights(run)
-    sampler = batches.PairSampler(
-        run.graph(run.train_splits),
-        config.batch_pairs,
-        config.batching,
-        config.seed,
-        config.offset_unit,
-    )
+    sampler = make_sampler(run)
     run.make_networks()
     with chief_first(run.strategy):
         run.fill_caches()
+    feed = make_feed(run)
     with run.strategy.scope():
-        model, fill = _model_and_inputs(run)
-        optimizer = make_optimizer(config.training)
+        optimizer = make_optimizer(run.training)
     check = run.context_check(config.check_pairs)
     training = Training(
-        model=model,
+        forward=feed.forward,
         head=run.head.trainable_variables,
         neck=run.backbone.neck.trainable_variables,
         optimizer=optimizer,
         strategy=run.strategy,
-        batches=lambda steps: _distribute(run, sampler, fill, steps),
+        batches=lambda steps: distributed_batches(
+            run, sampler, feed.fill, steps
+        ),
         steps_per_epoch=sampler.steps_per_epoch,
         batch_pairs=sampler.batch_pairs,
         floor=check.floor,
         check=check.measure,
     )
     checkpoints = _checkpoints(run, optimizer)
-    run_training(training, config.training, config.pace, checkpoints, run.log)
-
-
-def _model_and_inputs(run: Run):
-    compiled = run.config.training.jit_compile
-    multiple = _NODE_MULTIPLE if compiled else 1
-    if run.trains_on_cache:
-        cache = run.cache(run.train_splits, "proposals")
-        model = cached_pair_model(run.backbone.neck, run.head)
-        return model, inputs.cached_inputs(cache, multiple)
-    model = live_pair_model(run.backbone, run.frozen_neck, run.head)
-    graph = run.graph(run.train_splits)
-    size = run.backbone.image_size
-    return model, inputs.live_inputs(graph, size, multiple)
-
-
-def _distribute(run: Run, sampler, fill, steps: range):
-    shares = batches.Shares(
-        replicas=run.strategy.num_replicas_in_sync,
-        accumulate=run.config.training.accumulate,
-        worker=worker_index(),
-        workers=num_workers(),
-    )
-    return run.strategy.distribute_datasets_from_function(
-        lambda _: batches.batch_dataset(sampler, fill, steps, shares)
-    )
+    run_training(training, run.training, config.pace, checkpoints, run.log)
 
 
 def _checkpoints(run: Run, optimizer=None) -> Checkpoints:

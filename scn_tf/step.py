@@ -1,8 +1,8 @@
 """One training step, and many of them in one call.
 
-In: a pair model, the variables to move, the optimizer. Out: a function that
-takes steps on an iterator's batches, on any `tf.distribute` strategy, and
-says how they went.
+In: what a pair model computes, the variables to move, the optimizer. Out: a
+function that takes steps on an iterator's batches, on any `tf.distribute`
+strategy, and says how they went.
 """
 
 import dataclasses
@@ -15,6 +15,7 @@ import keras
 import tensorflow as tf
 
 from scn_tf.losses import pair_losses
+from scn_tf.pair_model import Forward
 from scn_tf.recipe import TrainOptions
 
 
@@ -36,8 +37,17 @@ class Taken:
     waited: tf.Tensor
 
 
+def pays_to_compile(neck: keras.Model) -> bool:
+    """Whether XLA makes a step faster, as measured (see BUILD.md).
+
+    Args:
+        neck: the trained network.
+    """
+    return False
+
+
 def make_gradients(
-    model: keras.Model, options: TrainOptions
+    forward: Forward, options: TrainOptions
 ) -> Callable[[dict, Sequence], tuple[tf.Tensor, list[tf.Tensor]]]:
     """Returns `(batch, variables) -> (loss, gradients)` of one part.
 
@@ -46,9 +56,8 @@ def make_gradients(
     """
 
     def gradients(batch: dict, variables: Sequence):
-        inputs = {name: batch[name] for name in model.input}
         with tf.GradientTape() as tape:
-            outputs = model(inputs)
+            outputs = forward(batch)
             losses = pair_losses(
                 outputs["prediction"],
                 outputs["target"],
@@ -61,7 +70,7 @@ def make_gradients(
 
 
 def make_steps(
-    model: keras.Model,
+    forward: Forward,
     trained: Sequence[keras.Variable],
     optimizer: keras.optimizers.Optimizer,
     strategy: tf.distribute.Strategy,
@@ -70,7 +79,8 @@ def make_steps(
     """Returns a function that takes many steps in one call.
 
     Args:
-        model: a pair model, made in the strategy's scope.
+        forward: a batch -> what the pair model says of it, see
+            `scn_tf.pair_model.forward_of`.
         trained: the variables to move; all others stay.
         optimizer: built on at least `trained`.
         strategy: spreads the batch and adds the gradients up.
@@ -81,7 +91,7 @@ def make_steps(
         Taken`. Every step takes `options.accumulate` elements of the
         iterator per replica.
     """
-    replica_step = _replica_step(model, trained, optimizer, strategy, options)
+    replica_step = _replica_step(forward, trained, optimizer, strategy, options)
 
     def one_step(iterator: Iterator) -> tuple[tf.Tensor, tf.Tensor]:
         start = tf.timestamp()
@@ -120,7 +130,7 @@ def make_steps(
 
 
 def _replica_step(
-    model: keras.Model,
+    forward: Forward,
     trained: Sequence[keras.Variable],
     optimizer: keras.optimizers.Optimizer,
     strategy: tf.distribute.Strategy,
@@ -128,7 +138,7 @@ def _replica_step(
 ) -> Callable[[list[dict]], tf.Tensor]:
     """Returns the step of one replica: its parts' gradients, one update."""
     num_replicas = strategy.num_replicas_in_sync
-    gradients_of = make_gradients(model, options)
+    gradients_of = make_gradients(forward, options)
 
     def share(batches: list[dict], variables: list) -> tuple:
         loss, gradients = gradients_of(batches[0], variables)
@@ -174,7 +184,7 @@ def _replica_step(
 
 
 def make_gradient_norms(
-    model: keras.Model,
+    forward: Forward,
     parts: Mapping[str, Sequence[keras.Variable]],
     strategy: tf.distribute.Strategy,
     options: TrainOptions,
@@ -182,7 +192,8 @@ def make_gradient_norms(
     """Returns a function that measures gradients and changes nothing.
 
     Args:
-        model: a pair model, made in the strategy's scope.
+        forward: a batch -> what the pair model says of it, see
+            `scn_tf.pair_model.forward_of`.
         parts: the variables of each part of the network by name.
         strategy: spreads the batch.
         options: the recipe.
@@ -191,7 +202,7 @@ def make_gradient_norms(
         `iterator -> norms by name` of the loss's gradient over the next
         element of every replica, without weight decay.
     """
-    gradients_of = make_gradients(model, options)
+    gradients_of = make_gradients(forward, options)
     parts = {name: list(part) for name, part in parts.items() if part}
 
     def replica_norms(batch: dict) -> dict[str, tf.Tensor]:

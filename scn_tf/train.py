@@ -24,6 +24,7 @@ from scn_tf.interrupt import StopFlag
 from scn_tf.interrupt import TrainingStopped
 from scn_tf.pace import Pace
 from scn_tf.pace import PaceOptions
+from scn_tf.pair_model import Forward
 from scn_tf.recipe import TrainOptions
 from scn_tf.run_log import progress_interval
 from scn_tf.run_log import RunLog
@@ -41,7 +42,7 @@ class Training:
     """What the driver runs on.
 
     Attributes:
-        model: the pair model.
+        forward: a batch -> what the pair model says of it.
         head: variables of the spatial context module.
         neck: variables of the neck.
         optimizer: of head and neck.
@@ -54,7 +55,7 @@ class Training:
             `permuted` at least.
     """
 
-    model: keras.Model
+    forward: Forward
     head: list[keras.Variable]
     neck: list[keras.Variable]
     optimizer: keras.optimizers.Optimizer
@@ -124,12 +125,12 @@ class _Loop:
         self._since = _Since()
         self._parts = {"head": training.head, "neck": training.neck}
         self._gradient_norms = make_gradient_norms(
-            training.model, self._parts, training.strategy, options
+            training.forward, self._parts, training.strategy, options
         )
         chosen = {True: training.head, False: training.head + training.neck}
         self._steps = {
             held: make_steps(
-                training.model,
+                training.forward,
                 variables,
                 training.optimizer,
                 training.strategy,

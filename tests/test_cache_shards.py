@@ -44,14 +44,12 @@ def test_every_row_lies_in_one_shard(shards):
     assert shards.nbytes() == 10 * (6 + 4) * 2
 
 
-@pytest.mark.parametrize("in_memory", [True, False])
 @pytest.mark.parametrize("dtype", CACHE_DTYPES)
-def test_what_was_written_is_read(tmp_path, dtype, in_memory):
+def test_what_was_written_is_read(tmp_path, dtype):
     shards = shards_in(tmp_path, dtype)
     for number in (2, 0, 1):
         write(shards, number)
-    arrays = shards.open(in_memory)
-    assert isinstance(arrays["features"], np.ndarray) == in_memory
+    arrays = shards.open()
     for name, values in (("features", ROWS), ("targets", VECTORS)):
         assert arrays[name].dtype == np.dtype(dtype)
         expected = values.astype(dtype)
@@ -158,4 +156,4 @@ def test_a_cache_of_nothing_is_whole(tmp_path):
     shards = CacheShards(tmp_path / "cache", 0, 4, {"targets": (4,)}, "float16")
     shards.begin({})
     assert shards.missing() == []
-    assert shards.open(in_memory=False)["targets"].shape == (0, 4)
+    assert shards.open()["targets"].shape == (0, 4)

@@ -22,6 +22,7 @@ from scn_tf.cache_shards import CACHE_DTYPES
 from scn_tf.cache_shards import CacheShards
 from scn_tf.feature_cache import cached_features
 from scn_tf.feature_cache import CacheOptions
+from scn_tf.feature_cache import in_memory
 from scn_tf.feature_cache import weights_digest
 from tfrecords.errors import InputError
 
@@ -115,13 +116,10 @@ def test_every_dtype_is_close(tmp_path, dtype, precision):
 
 
 def test_streamed_rows_are_those_held_in_memory(tmp_path):
-    held = fill(tmp_path, Source(), options=CacheOptions("float16", "float32"))
-    source = Source()
-    streamed = fill(
-        tmp_path, source, options=CacheOptions("float16", "float32", memory=0)
-    )
-    assert not source.read
+    streamed = fill(tmp_path, Source())
+    assert in_memory(streamed, 100) is streamed
     assert streamed.memory == 0
+    held = in_memory(streamed, None)
     assert held.memory == held.features.nbytes + held.targets.nbytes
     rows = np.array([69, 3, 3, 33])
     for one, other in (

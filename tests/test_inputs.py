@@ -15,6 +15,7 @@ from scn_tf.feature_cache import FeatureCache
 from scn_tf.inputs import cached_inputs
 from scn_tf.inputs import live_inputs
 from scn_tf.pair_model import cached_pair_model
+from scn_tf.pair_model import forward_of
 from scn_tf.recipe import TrainOptions
 from scn_tf.step import make_gradients
 from tfrecords.pair_graph import read_pair_graph
@@ -68,7 +69,7 @@ def test_repeated_rows_change_neither_loss_nor_gradients(multiple):
     cache = FeatureCache(maps, backbone.neck(maps, training=False).numpy())
     batch = PairSampler(tiny_graph(), 9).batch(0)
     model = cached_pair_model(backbone.neck, head)
-    gradients_of = make_gradients(model, TrainOptions())
+    gradients_of = make_gradients(forward_of(model), TrainOptions())
     variables = [v.value for v in model.trainable_variables]
     results = [
         gradients_of(

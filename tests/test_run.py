@@ -74,7 +74,7 @@ def test_what_the_caches_hold_counts_against_their_memory(demo_run, tmp_path):
     assert run.cache(("val",), "proposals").memory == 0  # 1.6 MB of 1 MiB
     assert run.cache(("val",), "images").memory > 0
     held = run.cache(("val",), "images").memory
-    assert run._cache_options().memory == 0.001 * 2**30 - held
+    assert run.cache_memory() == int(0.001 * 2**30) - held
 
 
 def test_live_source_vectors_are_the_necks_too(demo_run, tmp_path):

@@ -12,6 +12,7 @@ from scn_tf.batches import PairSampler
 from scn_tf.feature_cache import FeatureCache
 from scn_tf.inputs import cached_inputs
 from scn_tf.pair_model import cached_pair_model
+from scn_tf.pair_model import forward_of
 from scn_tf.recipe import TrainOptions
 from scn_tf.step import make_gradient_norms
 from scn_tf.step import make_steps
@@ -34,7 +35,7 @@ class Network:
         ]
         self.optimizer = make_optimizer(self.options)
         self.optimizer.build(self.trained)
-        self.model = cached_pair_model(backbone.neck, self.head)
+        self.forward = forward_of(cached_pair_model(backbone.neck, self.head))
         self.strategy = tf.distribute.get_strategy()
         self._fill = cached_inputs(FeatureCache(MAPS, targets))
 
@@ -44,7 +45,7 @@ class Network:
 
     def steps(self):
         return make_steps(
-            self.model,
+            self.forward,
             self.trained,
             self.optimizer,
             self.strategy,
@@ -82,7 +83,7 @@ def test_norms_are_those_of_the_gradients_and_nothing_moves():
     before = network.weights()
     parts = {"head": network.head.trainable_variables, "none": []}
     measure = make_gradient_norms(
-        network.model, parts, network.strategy, network.options
+        network.forward, parts, network.strategy, network.options
     )
     norms = measure(network.batches(range(2, 3)))
     for a, b in zip(before, network.weights(), strict=True):

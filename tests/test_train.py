@@ -25,6 +25,7 @@ from scn_tf.inputs import live_inputs
 from scn_tf.interrupt import TrainingStopped
 from scn_tf.pace import PaceOptions
 from scn_tf.pair_model import cached_pair_model
+from scn_tf.pair_model import forward_of
 from scn_tf.pair_model import live_pair_model
 from scn_tf.recipe import TrainOptions
 from scn_tf.run_log import RunLog
@@ -73,7 +74,7 @@ class Learner:
         fill = live_inputs(GRAPH, 8) if live else cached_inputs(self.cache)
         shares = Shares(strategy.num_replicas_in_sync, options.accumulate)
         self.training = Training(
-            model=model,
+            forward=forward_of(model),
             head=self.head.trainable_variables,
             neck=self.backbone.neck.trainable_variables,
             optimizer=self.optimizer,
@@ -209,7 +210,7 @@ def test_weight_decay_is_added_to_the_gradient_before_momentum(tmp_path):
     learner = Learner(tmp_path, options=options)
     variables = learner.training.head + learner.training.neck
     bare = TrainOptions(weight_decay=0.0)
-    gradients_of = make_gradients(learner.training.model, bare)
+    gradients_of = make_gradients(learner.training.forward, bare)
     dataset = batch_dataset(
         PairSampler(GRAPH, BATCH_PAIRS),
         cached_inputs(learner.cache),

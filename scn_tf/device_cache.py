@@ -1,0 +1,144 @@
+"""A feature cache in the memory of the devices that train on it.
+
+In: a feature cache, a strategy. Out: for a batch of nodes the same batch with
+their rows, taken inside of the step: between steps nothing but a few indices
+moves, and no epoch reads a file again.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from scn_tf.batches import SOURCE_NODES
+from scn_tf.batches import TARGET_NODES
+from scn_tf.feature_cache import FeatureCache
+from scn_tf.sharded_array import ShardedArray
+
+_CHUNK_BYTES = 64 * 2**20  # copied to a device at a time
+
+
+class DeviceCache:
+    """The rows of a cache on every device of this process.
+
+    Args:
+        cache: of all patches of the graph, with trunk features.
+        strategy: whose replicas will ask for rows.
+    """
+
+    def __init__(
+        self, cache: FeatureCache, strategy: tf.distribute.Strategy
+    ) -> None:
+        self._copies = [
+            (_placed(cache.features, device), _placed(cache.targets, device))
+            for device in local_devices(strategy)
+        ]
+
+    def __call__(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Inputs of `cached_pair_model`; called where a replica computes.
+
+        Args:
+            batch: of `scn_tf.inputs.node_inputs`.
+
+        Returns:
+            The same with float32 `features` [S, ...] and `target_features`
+            [T, D] in place of the nodes.
+        """
+        features, targets = self._copies[self._local_replica()]
+        rest = dict(batch)
+        sources = tf.gather(features, rest.pop(SOURCE_NODES))
+        target_features = tf.gather(targets, rest.pop(TARGET_NODES))
+        return {
+            "features": tf.cast(sources, tf.float32),
+            "target_features": tf.cast(target_features, tf.float32),
+            **rest,
+        }
+
+    def _local_replica(self) -> int:
+        if len(self._copies) == 1:
+            return 0
+        context = tf.distribute.get_replica_context()
+        number = tf.get_static_value(context.replica_id_in_sync_group)
+        # Workers have equally many replicas each.
+        return int(number) % len(self._copies)
+
+
+def local_devices(strategy: tf.distribute.Strategy) -> Sequence[str]:
+    """Devices of this process, one for each of its replicas.
+
+    Without a strategy it is the one where TensorFlow puts things by itself,
+    named by an empty string.
+    """
+    if not tf.distribute.has_strategy() and (
+        strategy is tf.distribute.get_strategy()
+    ):
+        return ("",)
+    return strategy.extended.worker_devices
+
+
+def device_cache(
+    cache: FeatureCache, strategy: tf.distribute.Strategy, host_memory: int
+) -> DeviceCache | None:
+    """The cache on the devices, or None where it does not fit.
+
+    It may take up to half of an accelerator's memory; the rest is for the
+    training.
+
+    Args:
+        cache: with trunk features.
+        strategy: of the run.
+        host_memory: bytes that it may take of the host's memory.
+    """
+    devices = local_devices(strategy)
+    nbytes = cache.features.nbytes + cache.targets.nbytes
+    on_host = [device for device in devices if not _is_accelerator(device)]
+    if len(on_host) * nbytes > host_memory:
+        return None
+    for device in devices:
+        if device not in on_host and not _has_room(device, 2 * nbytes):
+            logging.info(
+                "The cache (%.1f GiB) would take more than half of the "
+                "memory of %s; it is held on the host.",
+                *(nbytes / 2**30, device or "the GPU"),
+            )
+            return None
+    return DeviceCache(cache, strategy)
+
+
+def _is_accelerator(device: str) -> bool:
+    if not device:
+        return bool(tf.config.list_logical_devices("GPU"))
+    return "CPU" not in device.upper().rsplit("DEVICE:", 1)[-1]
+
+
+def _has_room(device: str, nbytes: int) -> bool:
+    """Whether so many bytes can be taken now; nothing is kept."""
+    try:
+        with tf.device(device or None):
+            blocks = [
+                tf.zeros([min(_CHUNK_BYTES, nbytes - start)], tf.uint8)
+                for start in range(0, nbytes, _CHUNK_BYTES)
+            ]
+            del blocks
+    except tf.errors.ResourceExhaustedError:
+        return False
+    return True
+
+
+def _placed(rows: np.ndarray | ShardedArray, device: str) -> tf.Variable:
+    """A variable with these rows, copied a chunk at a time.
+
+    A variable and not a constant: a constant of some gigabytes would be
+    copied whole on the host before it is on the device.
+    """
+    # The caller may stand in the scope of a strategy, which would mirror it.
+    with tf.device(device or None):
+        variable = tf.Variable(
+            lambda: tf.zeros(rows.shape, rows.dtype), trainable=False
+        )
+        step = max(_CHUNK_BYTES // max(rows[:1].nbytes, 1), 1)
+        for start in range(0, len(rows), step):
+            chunk = rows[start : start + step]
+            variable[start : start + len(chunk)].assign(chunk)
+    return variable

@@ -1,0 +1,131 @@
+"""Laws of the cache that lies on the devices."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny import mirrored
+from tiny import tiny_graph
+
+from scn_tf import device_cache as module
+from scn_tf.batches import batch_dataset
+from scn_tf.batches import PairSampler
+from scn_tf.batches import Shares
+from scn_tf.cache_shards import CACHE_DTYPES
+from scn_tf.device_cache import device_cache
+from scn_tf.device_cache import local_devices
+from scn_tf.feature_cache import FeatureCache
+from scn_tf.inputs import cached_inputs
+from scn_tf.inputs import node_inputs
+from scn_tf.sharded_array import ShardedArray
+
+RNG = np.random.default_rng(0)
+GRAPH = tiny_graph()  # 24 boxes
+PLENTY = 10**9
+
+
+def make_cache(dtype="float16", shards=1):
+    features = RNG.normal(size=(24, 2, 2, 3)).astype(dtype)
+    targets = RNG.normal(size=(24, 5)).astype(dtype)
+    return FeatureCache(
+        ShardedArray(np.split(features, shards)),
+        ShardedArray(np.split(targets, shards)),
+    )
+
+
+def rows_of(gather, strategy, shares=Shares(), multiple=1):  # noqa: B008
+    """What each replica gets in the first step."""
+    sampler = PairSampler(GRAPH, 9)
+    dataset = strategy.distribute_datasets_from_function(
+        lambda _: batch_dataset(
+            sampler, node_inputs(multiple), range(1), shares
+        )
+    )
+
+    @tf.function
+    def rows(batch):
+        return strategy.run(gather, args=(batch,))
+
+    results = rows(next(iter(dataset)))
+    split = strategy.experimental_local_results
+    names = results.keys()
+    parts = zip(*(split(results[name]) for name in names), strict=True)
+    return [dict(zip(names, part, strict=True)) for part in parts]
+
+
+@pytest.mark.parametrize("dtype", CACHE_DTYPES)
+@pytest.mark.parametrize("chunk", [1, 100, 10**6])
+def test_rows_are_those_of_the_host(dtype, chunk, monkeypatch):
+    monkeypatch.setattr(module, "_CHUNK_BYTES", chunk)
+    cache = make_cache(dtype, shards=3)
+    strategy = tf.distribute.get_strategy()
+    (rows,) = rows_of(device_cache(cache, strategy, PLENTY), strategy)
+    expected = cached_inputs(cache)(PairSampler(GRAPH, 9).batch(0))
+    assert rows.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_array_equal(rows[name], values)
+        assert rows[name].dtype == values.dtype
+
+
+def test_every_replica_asks_its_own_device():
+    strategy = mirrored("CPU:0", "CPU:1")
+    cache = make_cache()
+    held = device_cache(cache, strategy, PLENTY)
+    devices = [features.device[-5:] for features, _ in held._copies]
+    assert devices == ["CPU:0", "CPU:1"]
+    parts = rows_of(held, strategy, Shares(2))
+    sampler = PairSampler(GRAPH, 9)
+    for replica, rows in enumerate(parts):
+        expected = cached_inputs(cache)(sampler.batch(0, replica, 2))
+        for name, values in expected.items():
+            np.testing.assert_array_equal(rows[name], values)
+
+
+def test_padded_nodes_have_rows_that_no_pair_refers_to():
+    strategy = tf.distribute.get_strategy()
+    held = device_cache(make_cache(), strategy, PLENTY)
+    (rows,) = rows_of(held, strategy, multiple=16)
+    assert len(rows["features"]) == len(rows["target_features"]) == 16
+
+
+def test_a_cache_that_does_not_fit_stays_where_it_is():
+    cache = make_cache()
+    nbytes = cache.features.nbytes + cache.targets.nbytes
+    one, two = tf.distribute.get_strategy(), mirrored("CPU:0", "CPU:1")
+    assert device_cache(cache, one, nbytes)
+    assert device_cache(cache, one, nbytes - 1) is None
+    assert device_cache(cache, two, 2 * nbytes)
+    assert device_cache(cache, two, 2 * nbytes - 1) is None
+
+
+def test_an_accelerator_gives_half_of_its_memory(monkeypatch):
+    cache = make_cache()
+    nbytes = cache.features.nbytes + cache.targets.nbytes
+    asked = []
+    monkeypatch.setattr(module, "_is_accelerator", lambda device: True)
+    strategy = tf.distribute.get_strategy()
+    for answer in (True, False):
+        monkeypatch.setattr(
+            module,
+            "_has_room",
+            lambda device, number, answer=answer: (
+                asked.append(number) or answer
+            ),
+        )
+        # Its memory does not count as the host's.
+        assert bool(device_cache(cache, strategy, 0)) is answer
+    assert asked == [2 * nbytes, 2 * nbytes]
+
+
+def test_room_is_what_can_be_taken(monkeypatch):
+    assert module._has_room("", 10**6)
+
+    def full(shape, dtype):
+        raise tf.errors.ResourceExhaustedError(None, None, "full")
+
+    monkeypatch.setattr(module.tf, "zeros", full)
+    assert not module._has_room("", 10**6)
+
+
+def test_without_a_strategy_there_is_one_nameless_device():
+    assert local_devices(tf.distribute.get_strategy()) == ("",)
+    assert len(local_devices(mirrored("CPU:0", "CPU:1"))) == 2
