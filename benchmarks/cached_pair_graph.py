@@ -31,10 +31,10 @@ from scn_tf.geometry import NUM_OFFSETS
 from scn_tf.head import SpatialContextHead
 from scn_tf.inputs import cached_inputs
 from scn_tf.losses import pair_losses
+from scn_tf.optimizer import make_optimizer
 from scn_tf.pair_model import cached_pair_model
 from scn_tf.recipe import TrainOptions
 from scn_tf.step import make_steps
-from scn_tf.train import make_optimizer
 from tfrecords.pair_graph import PairGraph
 
 _STEPS = flags.DEFINE_integer("steps", 6, "Measured steps, cached side.")

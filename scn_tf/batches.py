@@ -6,10 +6,12 @@ as indices into them, then the same with the patches' features as tf.data.
 
 import dataclasses
 from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
+from scn_tf.chunks import join
 from scn_tf.geometry import corner_offsets
 from tfrecords.errors import InputError
 from tfrecords.pair_graph import PairGraph
@@ -174,56 +176,65 @@ class Shares:
         """Parts of a global batch."""
         return self.replicas * self.accumulate
 
-    def own(self) -> list[int]:
-        """Parts of this worker, in the order in which its replicas ask."""
+    def own(self) -> list[list[int]]:
+        """Parts of each of this worker's replicas, in order."""
         per_worker = self.replicas // self.workers
         first = self.worker * per_worker
-        return [
-            replica * self.accumulate + turn
-            for turn in range(self.accumulate)
-            for replica in range(first, first + per_worker)
-        ]
+        parts = np.arange(self.num_parts).reshape(self.replicas, -1)
+        return parts[first : first + per_worker].tolist()
 
 
 def batch_dataset(
     sampler: PairSampler,
     fill: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]],
-    steps: range,
+    chunks: Sequence[range],
     shares: Shares = Shares(),  # noqa: B008, it is frozen
 ) -> tf.data.Dataset:
-    """The batches of `steps` as tf.data, one element per part.
+    """The batches of some steps as tf.data, an element per chunk and replica.
 
     Args:
         sampler: draws the pairs.
         fill: turns the drawn nodes into what the model takes, see
             `scn_tf.inputs`.
-        steps: the steps to give, in order; resuming starts later.
+        chunks: the steps of each chunk, in order; resuming starts later.
         shares: how each batch is divided, and which part is this worker's.
 
     Returns:
-        Dicts of float32, uint8 and int32 tensors, first axes of unknown
-        length.
+        Dicts of float32, uint8 and int32 tensors as `scn_tf.chunks.join`
+        makes them of the batches of a chunk; of each step all parts of the
+        replica follow one another.
     """
     own = shares.own()
-    example = fill(sampler.batch(steps.start, own[0], shares.num_parts))
+
+    def batches(steps: range, parts: list[int]) -> list[dict]:
+        return [
+            fill(sampler.batch(step, part, shares.num_parts))
+            for step in steps
+            for part in parts
+        ]
+
+    example = join(batches(chunks[0][:1], own[0]))
     names = sorted(example)
 
-    def load(index: np.ndarray) -> list[np.ndarray]:
-        step, place = divmod(int(index), len(own))
-        batch = fill(sampler.batch(step, own[place], shares.num_parts))
-        return [batch[name] for name in names]
+    def load(bounds: np.ndarray, replica: np.ndarray) -> list[np.ndarray]:
+        joined = join(batches(range(*bounds), own[int(replica)]))
+        return [joined[name] for name in names]
 
-    def to_tensors(index: tf.Tensor) -> dict[str, tf.Tensor]:
+    def to_tensors(bounds: tf.Tensor, replica: tf.Tensor) -> dict:
         types = [tf.as_dtype(example[name].dtype) for name in names]
-        values = tf.numpy_function(load, [index], types, stateful=False)
+        arguments = [bounds, replica]
+        values = tf.numpy_function(load, arguments, types, stateful=False)
         for name, value in zip(names, values, strict=True):
-            shape = example[name].shape
-            value.set_shape([None, *shape[1:]] if shape else [])
+            value.set_shape([None, *example[name].shape[1:]])
         return dict(zip(names, values, strict=True))
 
-    indices = tf.data.Dataset.range(
-        steps.start * len(own), steps.stop * len(own)
+    bounds = np.array([(steps.start, steps.stop) for steps in chunks])
+    elements = tf.data.Dataset.from_tensor_slices(
+        (
+            np.repeat(bounds, len(own), axis=0),
+            np.tile(np.arange(len(own)), len(chunks)),
+        )
     )
-    return indices.map(to_tensors, num_parallel_calls=2).prefetch(
+    return elements.map(to_tensors, num_parallel_calls=2).prefetch(
         tf.data.AUTOTUNE
     )

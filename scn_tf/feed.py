@@ -6,6 +6,7 @@ features, at patches with cached targets, or at patches alone.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -97,9 +98,9 @@ def node_multiple(run: Run) -> int:
 
 
 def distributed_batches(
-    run: Run, sampler: PairSampler, fill: inputs.Fill, steps: range
+    run: Run, sampler: PairSampler, fill: inputs.Fill, chunks: Sequence[range]
 ) -> tf.distribute.DistributedDataset:
-    """The batches of `steps` for every replica of this worker."""
+    """The batches of some steps for every replica of this worker."""
     shares = Shares(
         replicas=run.strategy.num_replicas_in_sync,
         accumulate=run.training.accumulate,
@@ -107,5 +108,5 @@ def distributed_batches(
         workers=num_workers(),
     )
     return run.strategy.distribute_datasets_from_function(
-        lambda _: batch_dataset(sampler, fill, steps, shares)
+        lambda _: batch_dataset(sampler, fill, chunks, shares)
     )

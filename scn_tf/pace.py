@@ -5,14 +5,20 @@ steps that never reach over the end of an epoch, a save or a profile.
 """
 
 import dataclasses
+import itertools
 import re
 import time
+
+import numpy as np
 
 from tfrecords.errors import InputError
 
 # Calls of about this length: progress moves, signals are soon noticed.
-_SECONDS_PER_CALL = 0.5
-_MOST_STEPS = 200
+_SECONDS_PER_CALL = 0.3
+_MOST_STEPS = 100
+# The first of them compiles the step.
+_MEASURED_CALLS = 3
+_STEPS_OF_WORKERS = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +29,7 @@ class PaceOptions:
         save_every: "500" (steps), "10m" (minutes) or "epoch"; every end of
             an epoch is saved in any case.
         steps_per_call: steps that TensorFlow takes by itself; 0 makes calls
-            of half a second.
+            of a third of a second.
         profile: "first:last", steps of which a trace is written, or "".
     """
 
@@ -71,7 +77,7 @@ class PaceOptions:
 
 
 class Pace:
-    """Cuts a training into calls.
+    """Cuts a training into calls, each of a chunk of steps.
 
     Args:
         options: the flags.
@@ -90,26 +96,41 @@ class Pace:
         self._save_steps = options.save_steps()
         self._save_seconds = options.save_seconds()
         self.profile = options.profile_steps()
-        self._fixed = options.steps_per_call or (10 if several_workers else 0)
-        self._seconds_per_step = _SECONDS_PER_CALL
+        fixed = options.steps_per_call
+        if several_workers:
+            fixed = fixed or _STEPS_OF_WORKERS
+        self._calls_to_measure = 0 if fixed else _MEASURED_CALLS
+        self.chunk_steps = fixed or 1
         self._saved = time.monotonic()
 
-    def next_steps(self, step: int) -> int:
-        """Number of steps to take from `step` on; at least 1."""
-        wanted = self._fixed or int(_SECONDS_PER_CALL / self._seconds_per_step)
-        ends = [self._per_epoch - step % self._per_epoch]
-        if self._save_steps:
-            ends.append(self._save_steps - step % self._save_steps)
-        ends += [
-            edge - step
-            for edge in (self.profile.start, self.profile.stop)
-            if edge > step
+    def cut(self, steps: range) -> list[range]:
+        """Cuts `steps` into chunks of `chunk_steps` steps at most.
+
+        No chunk reaches over the end of an epoch, a save or a profile.
+        """
+        periods = [self._per_epoch, self._save_steps, self.chunk_steps]
+        edges = [
+            np.arange(steps.start - steps.start % period, steps.stop, period)
+            for period in periods
+            if period
         ]
-        return max(1, min(wanted, _MOST_STEPS, *ends))
+        profile = [self.profile.start, self.profile.stop]
+        ends = [steps.start, steps.stop]
+        edges = np.unique(np.concatenate([*edges, profile, ends]))
+        edges = edges[(edges >= steps.start) & (edges <= steps.stop)].tolist()
+        return [range(*pair) for pair in itertools.pairwise(edges)]
 
     def took(self, steps: int, seconds: float) -> None:
-        """Learns how long steps take."""
-        self._seconds_per_step = max(seconds / max(steps, 1), 1e-6)
+        """Learns from the first calls how long steps take.
+
+        Afterwards `chunk_steps` may be another number.
+        """
+        if not self._calls_to_measure:
+            return
+        self._calls_to_measure -= 1
+        if not self._calls_to_measure:
+            wanted = _SECONDS_PER_CALL * steps / max(seconds, 1e-6)
+            self.chunk_steps = max(1, min(int(wanted), _MOST_STEPS))
 
     def should_save(self, step: int) -> bool:
         """Whether the state after `step` steps is to be saved."""

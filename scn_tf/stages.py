@@ -23,11 +23,11 @@ from scn_tf.distribution import is_chief
 from scn_tf.feed import distributed_batches
 from scn_tf.feed import make_feed
 from scn_tf.feed import make_sampler
+from scn_tf.optimizer import make_optimizer
 from scn_tf.run import Run
 from scn_tf.run_folder import record_environment
 from scn_tf.run_folder import write_flags
 from scn_tf.summary import summary_text
-from scn_tf.train import make_optimizer
 from scn_tf.train import train as run_training
 from scn_tf.train import Training
 from scn_tf.verdict import make_verdict
@@ -98,8 +98,8 @@ def train(run: Run) -> None:
         neck=run.backbone.neck.trainable_variables,
         optimizer=optimizer,
         strategy=run.strategy,
-        batches=lambda steps: distributed_batches(
-            run, sampler, feed.fill, steps
+        batches=lambda chunks: distributed_batches(
+            run, sampler, feed.fill, chunks
         ),
         steps_per_epoch=sampler.steps_per_epoch,
         batch_pairs=sampler.batch_pairs,

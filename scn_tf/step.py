@@ -1,11 +1,12 @@
 """One training step, and many of them in one call.
 
 In: what a pair model computes, the variables to move, the optimizer. Out: a
-function that takes steps on an iterator's batches, on any `tf.distribute`
+function that takes all steps of a chunk of batches, on any `tf.distribute`
 strategy, and says how they went.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from scn_tf.chunks import take
 from scn_tf.losses import pair_losses
 from scn_tf.pair_model import Forward
 from scn_tf.recipe import TrainOptions
@@ -24,11 +26,11 @@ class Taken:
     """What some steps came to.
 
     Attributes:
-        steps: int64, how many were taken; fewer than asked for if the last
+        steps: int32, how many were taken; fewer than asked for if the last
             of them had a loss that is no number or beyond the limit.
         total: float32, sum of their losses after those that came before.
         loss: float32 of the last step, before it was taken.
-        waited: float64 seconds in which a batch was waited for.
+        waited: float64 seconds in which their batches were waited for.
     """
 
     steps: tf.Tensor
@@ -75,7 +77,7 @@ def make_steps(
     optimizer: keras.optimizers.Optimizer,
     strategy: tf.distribute.Strategy,
     options: TrainOptions,
-) -> Callable[[Iterator, int, float, float], Taken]:
+) -> Callable[[Iterator, float, float], Taken]:
     """Returns a function that takes many steps in one call.
 
     Args:
@@ -87,49 +89,46 @@ def make_steps(
         options: the recipe.
 
     Returns:
-        `(iterator, number of steps, total so far, limit of the loss) ->
-        Taken`. Every step takes `options.accumulate` elements of the
-        iterator per replica.
+        `(iterator, total so far, limit of the loss) -> Taken`: takes all
+        steps of the next element of `scn_tf.batches.batch_dataset`.
     """
-    replica_step = _replica_step(forward, trained, optimizer, strategy, options)
+    update = _replica_update(forward, trained, optimizer, strategy, options)
 
-    def one_step(iterator: Iterator) -> tuple[tf.Tensor, tf.Tensor]:
-        start = tf.timestamp()
-        batches = [next(iterator) for _ in range(options.accumulate)]
-        with tf.control_dependencies(tf.nest.flatten(batches)):
-            waited = tf.timestamp() - start
-        losses = strategy.run(replica_step, args=(batches,))
-        return strategy.reduce("SUM", losses, axis=None), waited
+    def parts_of(chunk: dict, index: tf.Tensor) -> list[dict]:
+        first = index * options.accumulate
+        return [take(chunk, first + turn) for turn in range(options.accumulate)]
 
     @tf.function
-    def steps(iterator, number, total, limit):
-        taken = tf.zeros((), tf.int64)
-        waited = tf.zeros((), tf.float64)
+    def steps(iterator, total, limit):
+        start = tf.timestamp()
+        # Here and not before the call: its rows differ in number every time,
+        # and only an iterator says which axes these are.
+        chunk = next(iterator)
+        with tf.control_dependencies(tf.nest.flatten(chunk)):
+            waited = tf.timestamp() - start
+        parts = strategy.experimental_local_results(chunk["num_pairs"])[0]
+        number = tf.shape(parts)[0] // options.accumulate
+        taken = 0
         loss = tf.zeros(())
         is_good = True
         while taken < number and is_good:
-            loss, seconds = one_step(iterator)
+            # Apart from the update: a compiled one must know all shapes.
+            batches = strategy.run(parts_of, args=(chunk, taken))
+            losses = strategy.run(update, args=(batches,))
+            loss = strategy.reduce("SUM", losses, axis=None)
             taken += 1
             total += loss
-            waited += seconds
             # Not a number compares as false.
             is_good = loss <= limit
         return taken, total, loss, waited
 
-    def call(iterator, number, total, limit) -> Taken:
-        return Taken(
-            *steps(
-                iterator,
-                tf.constant(number, tf.int64),
-                tf.constant(total, tf.float32),
-                tf.constant(limit, tf.float32),
-            )
-        )
+    def call(iterator: Iterator, total: float, limit: float) -> Taken:
+        return Taken(*steps(iterator, tf.constant(total), tf.constant(limit)))
 
     return call
 
 
-def _replica_step(
+def _replica_update(
     forward: Forward,
     trained: Sequence[keras.Variable],
     optimizer: keras.optimizers.Optimizer,
@@ -158,7 +157,7 @@ def _replica_step(
         ]
         return loss, pulled
 
-    def replica_step(batches: list[dict]) -> tf.Tensor:
+    def update(batches: list[dict]) -> tf.Tensor:
         values = [variable.value for variable in trained]
         loss, gradients = compiled_share(batches, values)
         if options.clip_norm:
@@ -169,18 +168,18 @@ def _replica_step(
         optimizer.apply(gradients, trained)
         return loss
 
-    if not options.jit_compile:
-        compiled_share = share
-        return replica_step
-    if num_replicas > 1:
-        # XLA cannot hold the variables of several devices: the update stays
-        # outside of it.
-        compiled_share = tf.function(
-            share, jit_compile=True, reduce_retracing=True
-        )
-        return replica_step
     compiled_share = share
-    return tf.function(replica_step, jit_compile=True, reduce_retracing=True)
+    if not options.jit_compile:
+        return update
+    compile_ = functools.partial(
+        tf.function, jit_compile=True, reduce_retracing=True
+    )
+    if num_replicas == 1:
+        return compile_(update)
+    # XLA cannot hold the variables of several devices: the update stays
+    # outside of it.
+    compiled_share = compile_(share)
+    return update
 
 
 def make_gradient_norms(
@@ -199,16 +198,16 @@ def make_gradient_norms(
         options: the recipe.
 
     Returns:
-        `iterator -> norms by name` of the loss's gradient over the next
-        element of every replica, without weight decay.
+        `iterator -> norms by name` of the loss's gradient over the first
+        batch of every replica's next element, without weight decay.
     """
     gradients_of = make_gradients(forward, options)
     parts = {name: list(part) for name, part in parts.items() if part}
 
-    def replica_norms(batch: dict) -> dict[str, tf.Tensor]:
+    def replica_norms(chunk: dict) -> dict[str, tf.Tensor]:
         context = tf.distribute.get_replica_context()
         values = [v.value for part in parts.values() for v in part]
-        _, gradients = gradients_of(batch, values)
+        _, gradients = gradients_of(take(chunk, 0), values)
         gradients = iter(context.all_reduce("SUM", gradients))
         return {
             name: tf.linalg.global_norm([next(gradients) for _ in part])

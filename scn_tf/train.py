@@ -10,6 +10,7 @@ import dataclasses
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -47,7 +48,7 @@ class Training:
         neck: variables of the neck.
         optimizer: of head and neck.
         strategy: where the model was made.
-        batches: range of steps -> distributed batches.
+        batches: ranges of steps -> distributed chunks of their batches.
         steps_per_epoch: batches of one epoch.
         batch_pairs: pairs of a global batch.
         floor: the loss that no constant prediction can pass.
@@ -60,16 +61,11 @@ class Training:
     neck: list[keras.Variable]
     optimizer: keras.optimizers.Optimizer
     strategy: tf.distribute.Strategy
-    batches: Callable[[range], tf.data.Dataset]
+    batches: Callable[[Sequence[range]], tf.data.Dataset]
     steps_per_epoch: int
     batch_pairs: int
     floor: float
     check: Callable[[], dict[str, float]]
-
-
-def make_optimizer(options: TrainOptions) -> keras.optimizers.Optimizer:
-    """SGD with momentum; weight decay is added by the step function."""
-    return keras.optimizers.SGD(options.learning_rate, options.momentum)
 
 
 def train(
@@ -141,8 +137,7 @@ class _Loop:
 
     def run(self, steps: range, stop: StopFlag) -> None:
         """Takes all `steps`, or those up to a signal."""
-        iterator = iter(self._training.batches(steps))
-        step = steps.start
+        step, size = steps.start, 0
         with (
             tqdm.tqdm(
                 total=steps.stop,
@@ -154,8 +149,12 @@ class _Loop:
             contextlib.ExitStack() as profile,
         ):
             while step < steps.stop:
+                if size != self._pace.chunk_steps:
+                    size = self._pace.chunk_steps
+                    chunks = self._pace.cut(range(step, steps.stop))
+                    batches = iter(self._training.batches(chunks))
                 self._profile(step, profile)
-                taken = self._call(iterator, step)
+                taken = self._call(batches, step)
                 step += int(taken.steps)
                 self._show(progress, taken)
                 stopped = self._is_told_to_stop(stop)
@@ -171,17 +170,16 @@ class _Loop:
                         "continues there."
                     )
 
-    def _call(self, iterator: Iterator, step: int) -> Taken:
+    def _call(self, batches: Iterator, step: int) -> Taken:
         epoch = step // self._training.steps_per_epoch
         rate = self._options.rate(epoch)
         # float32, as the variable is: assigning makes a copy on each device.
         optimizer = self._training.optimizer
         if np.float32(optimizer.learning_rate) != np.float32(rate):
             optimizer.learning_rate = rate
-        number = self._pace.next_steps(step)
-        start = time.perf_counter()
         take = self._steps[epoch < self._options.head_epochs]
-        taken = take(iterator, number, self._total, self._limit)
+        start = time.perf_counter()
+        taken = take(batches, self._total, self._limit)
         loss = float(taken.loss)  # waits for the devices
         seconds = time.perf_counter() - start
         if not loss <= self._limit:
@@ -192,8 +190,8 @@ class _Loop:
                 "--learning_rate, --clip_norm, or --loss_reduction=mean."
             )
         self._total = float(taken.total)
-        self._pace.took(number, seconds)
-        self._since.add(number, seconds, float(taken.waited))
+        self._pace.took(int(taken.steps), seconds)
+        self._since.add(int(taken.steps), seconds, float(taken.waited))
         return taken
 
     def _show(self, progress: tqdm.tqdm, taken: Taken) -> None:
@@ -246,7 +244,7 @@ class _Loop:
             for name, part in self._parts.items()
             if part
         }
-        last = iter(self._training.batches(range(step - 1, step)))
+        last = iter(self._training.batches([range(step - 1, step)]))
         gradients = self._gradient_norms(last)
         return weights | {
             f"gradients_{name}": float(norm) for name, norm in gradients.items()

@@ -11,6 +11,7 @@ from scn_tf.batches import connect
 from scn_tf.batches import pair_offsets
 from scn_tf.batches import PairSampler
 from scn_tf.batches import Shares
+from scn_tf.chunks import take
 from tfrecords.errors import InputError
 
 GRAPH = tiny_graph()  # 6 images, 4 boxes each, 36 pairs
@@ -110,14 +111,31 @@ def test_image_unit_is_pixels_over_the_longest_side():
 
 def test_dataset_gives_the_batches_in_order_for_every_replica():
     sampler = PairSampler(GRAPH, 7)
-    dataset = batch_dataset(sampler, dict, range(2, 5), Shares(2))
+    chunks = [range(2, 4), range(4, 5)]
+    dataset = batch_dataset(sampler, dict, chunks, Shares(2))
     elements = list(dataset.as_numpy_iterator())
-    assert len(elements) == 6
+    assert len(elements) == 4
     for index, element in enumerate(elements):
-        expected = sampler.batch(2 + index // 2, index % 2, 2)
-        assert element.keys() == expected.keys()
-        for name, value in expected.items():
-            np.testing.assert_array_equal(element[name], value)
+        steps, replica = chunks[index // 2], index % 2
+        for position, step in enumerate(steps):
+            expected = sampler.batch(step, replica, 2)
+            batch = take(element, position)
+            assert batch.keys() == expected.keys()
+            for name, value in expected.items():
+                np.testing.assert_array_equal(batch[name], value)
+
+
+def test_a_replica_gets_its_turns_of_a_step_one_after_the_other():
+    sampler = PairSampler(GRAPH, 8)
+    dataset = batch_dataset(sampler, dict, [range(1, 3)], Shares(2, 2))
+    elements = list(dataset.as_numpy_iterator())
+    assert len(elements) == 2
+    for replica, element in enumerate(elements):
+        for position in range(4):
+            step, turn = 1 + position // 2, position % 2
+            expected = sampler.batch(step, 2 * replica + turn, 4)
+            offset = take(element, position)["offset"]
+            np.testing.assert_array_equal(offset, expected["offset"])
 
 
 def test_a_set_without_pairs_says_what_to_do():
@@ -133,10 +151,9 @@ def test_unknown_names_are_refused():
         pair_offsets(GRAPH, GRAPH.pairs, "feet")
 
 
-def test_workers_and_turns_share_all_parts_in_the_order_they_are_asked_for():
+def test_workers_replicas_and_turns_share_all_parts():
     # Two workers of two replicas, each with three turns: twelve parts.
     shares = [Shares(4, 3, worker, 2) for worker in range(2)]
-    # A worker's dataset gives turn 0 of its replicas, then turn 1, ...
-    assert shares[0].own() == [0, 3, 1, 4, 2, 5]
-    assert shares[1].own() == [6, 9, 7, 10, 8, 11]
+    assert shares[0].own() == [[0, 1, 2], [3, 4, 5]]
+    assert shares[1].own() == [[6, 7, 8], [9, 10, 11]]
     assert shares[0].num_parts == 12

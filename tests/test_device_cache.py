@@ -11,6 +11,7 @@ from scn_tf.batches import batch_dataset
 from scn_tf.batches import PairSampler
 from scn_tf.batches import Shares
 from scn_tf.cache_shards import CACHE_DTYPES
+from scn_tf.chunks import take
 from scn_tf.device_cache import device_cache
 from scn_tf.device_cache import local_devices
 from scn_tf.feature_cache import FeatureCache
@@ -37,13 +38,13 @@ def rows_of(gather, strategy, shares=Shares(), multiple=1):  # noqa: B008
     sampler = PairSampler(GRAPH, 9)
     dataset = strategy.distribute_datasets_from_function(
         lambda _: batch_dataset(
-            sampler, node_inputs(multiple), range(1), shares
+            sampler, node_inputs(multiple), [range(1)], shares
         )
     )
 
     @tf.function
     def rows(batch):
-        return strategy.run(gather, args=(batch,))
+        return strategy.run(lambda joined: gather(take(joined, 0)), (batch,))
 
     results = rows(next(iter(dataset)))
     split = strategy.experimental_local_results

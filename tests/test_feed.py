@@ -6,6 +6,7 @@ import tensorflow as tf
 from test_run import open_run
 
 from scn_tf import feed as module
+from scn_tf.chunks import take
 from scn_tf.feature_cache import FeatureCache
 from scn_tf.feed import distributed_batches
 from scn_tf.feed import make_feed
@@ -18,9 +19,9 @@ EXACT = ("--precision=float32", "--cache_dtype=float32", "--batch_pairs=10")
 def outputs_of(run) -> dict[str, np.ndarray]:
     """What the network says of the pairs of step 2."""
     feed, sampler = make_feed(run), make_sampler(run)
-    batches = distributed_batches(run, sampler, feed.fill, range(2, 3))
-    (batch,) = iter(batches)
-    outputs = tf.function(feed.forward)(batch)
+    batches = distributed_batches(run, sampler, feed.fill, [range(2, 3)])
+    (chunk,) = iter(batches)
+    outputs = tf.function(feed.forward)(take(chunk, 0))
     return {name: value.numpy() for name, value in outputs.items()}
 
 

@@ -8,45 +8,61 @@ from scn_tf.pace import PaceOptions
 from tfrecords.errors import InputError
 
 
-def cut(options, per_epoch, steps, seconds_per_step=0.01, several=False):
-    """The numbers of steps of all calls."""
+def pace_after(options, per_epoch, seconds_per_step, several=False):
+    """One that has measured some calls of one step."""
     pace = Pace(options, per_epoch, several)
-    step, calls = 0, []
-    while step < steps:
-        number = pace.next_steps(step)
-        calls.append(number)
-        pace.took(number, number * seconds_per_step)
-        step += number
-    assert step == steps
-    return calls
+    pace.took(1, 100.0)  # compiling
+    for _ in range(pace_module._MEASURED_CALLS):
+        pace.took(1, seconds_per_step)
+    return pace
 
 
-def ends(calls):
-    return {sum(calls[: index + 1]) for index in range(len(calls))}
+def test_first_calls_are_of_one_step_and_later_ones_fill_their_time():
+    assert Pace(PaceOptions(), 200).chunk_steps == 1
+    seconds = pace_module._SECONDS_PER_CALL
+    assert pace_after(PaceOptions(), 200, seconds / 50.5).chunk_steps == 50
+    most = pace_after(PaceOptions(), 10**6, 1e-7).chunk_steps
+    assert most == pace_module._MOST_STEPS
+    assert pace_after(PaceOptions(), 200, 100.0).chunk_steps == 1
 
 
-def test_calls_are_short_first_and_then_of_half_a_second():
-    assert cut(PaceOptions(), 200, 200)[:3] == [1, 50, 50]
-    assert max(cut(PaceOptions(), 1000, 1000, 1e-6)) == pace_module._MOST_STEPS
-    assert set(cut(PaceOptions(), 10, 20, 3.0)) == {1}
+def test_what_was_measured_once_is_kept():
+    pace = pace_after(PaceOptions(), 200, 0.01)
+    chunk = pace.chunk_steps
+    pace.took(chunk, 50.0)
+    assert pace.chunk_steps == chunk
 
 
 @pytest.mark.parametrize(
     ("options", "edges"),
     [
-        (PaceOptions(), {30, 60, 90}),
+        (PaceOptions(), {30, 60}),
         (PaceOptions(save_every="7"), {7, 14, 28, 30, 35, 60, 63}),
         (PaceOptions(profile="11:13"), {11, 13, 30, 60}),
-        (PaceOptions(steps_per_call=4), {4, 8, 30, 34, 60}),
+        (PaceOptions(steps_per_call=4), {4, 8, 30, 60}),
     ],
 )
-def test_no_call_reaches_over_an_end(options, edges):
-    assert edges <= ends(cut(options, 30, 90, 0.001))
+@pytest.mark.parametrize("seconds", [1e-6, 0.1, 9.0])
+def test_chunks_cover_all_steps_and_reach_over_no_end(options, edges, seconds):
+    pace = pace_after(options, 30, seconds)
+    for start in (0, 5, 29, 30, 62):
+        chunks = pace.cut(range(start, 90))
+        steps = [step for chunk in chunks for step in chunk]
+        assert steps == list(range(start, 90))
+        assert max(map(len, chunks)) <= pace.chunk_steps
+        assert {e for e in edges if e > start} <= {c.stop for c in chunks}
+
+
+def test_the_flag_is_the_number_of_steps():
+    pace = pace_after(PaceOptions(steps_per_call=4), 30, 1e-6)
+    assert pace.chunk_steps == 4
 
 
 def test_several_workers_cut_alike_whatever_their_speed():
-    fast = cut(PaceOptions(), 64, 128, 0.0001, several=True)
-    assert fast == cut(PaceOptions(), 64, 128, 5.0, several=True)
+    fast = pace_after(PaceOptions(), 64, 0.0001, several=True)
+    slow = pace_after(PaceOptions(), 64, 5.0, several=True)
+    assert fast.cut(range(128)) == slow.cut(range(128))
+    assert fast.chunk_steps > 1
 
 
 def test_saves_come_by_steps_by_time_and_at_ends_of_epochs(monkeypatch):

@@ -11,12 +11,12 @@ from scn_tf.batches import batch_dataset
 from scn_tf.batches import PairSampler
 from scn_tf.feature_cache import FeatureCache
 from scn_tf.inputs import cached_inputs
+from scn_tf.optimizer import make_optimizer
 from scn_tf.pair_model import cached_pair_model
 from scn_tf.pair_model import forward_of
 from scn_tf.recipe import TrainOptions
 from scn_tf.step import make_gradient_norms
 from scn_tf.step import make_steps
-from scn_tf.train import make_optimizer
 
 GRAPH = tiny_graph(num_images=5)
 MAPS = np.random.default_rng(0).normal(size=(20, 3, 3, 4)).astype(np.float32)
@@ -39,9 +39,9 @@ class Network:
         self.strategy = tf.distribute.get_strategy()
         self._fill = cached_inputs(FeatureCache(MAPS, targets))
 
-    def batches(self, steps):
+    def batches(self, *chunks):
         sampler = PairSampler(GRAPH, 7)
-        return iter(batch_dataset(sampler, self._fill, steps))
+        return iter(batch_dataset(sampler, self._fill, chunks))
 
     def steps(self):
         return make_steps(
@@ -58,10 +58,11 @@ class Network:
 
 def test_many_steps_in_a_call_are_as_many_calls():
     one, other = Network(), Network()
-    taken = one.steps()(one.batches(range(6)), 6, 0.0, 1e9)
-    iterator, total, steps = other.batches(range(6)), 0.0, other.steps()
+    taken = one.steps()(one.batches(range(6)), 0.0, 1e9)
+    singles = [range(step, step + 1) for step in range(6)]
+    iterator, total, steps = other.batches(*singles), 0.0, other.steps()
     for _ in range(6):
-        single = steps(iterator, 1, total, 1e9)
+        single = steps(iterator, total, 1e9)
         total = float(single.total)
     assert int(taken.steps) == 6
     assert float(taken.total) == total
@@ -74,7 +75,7 @@ def test_many_steps_in_a_call_are_as_many_calls():
 @pytest.mark.parametrize("limit", [0.0, float("nan")])
 def test_a_loss_beyond_the_limit_ends_the_call(limit):
     network = Network()
-    taken = network.steps()(network.batches(range(6)), 6, 0.0, limit)
+    taken = network.steps()(network.batches(range(6)), 0.0, limit)
     assert int(taken.steps) == 1
 
 
@@ -90,7 +91,7 @@ def test_norms_are_those_of_the_gradients_and_nothing_moves():
         np.testing.assert_array_equal(a, b)
     # One step without decay and momentum moves by rate * gradient.
     plain = Network(momentum=0.0, weight_decay=0.0)
-    plain.steps()(plain.batches(range(2, 3)), 1, 0.0, 1e9)
+    plain.steps()(plain.batches(range(2, 3)), 0.0, 1e9)
     number = len(plain.head.trainable_variables)
     moved = [a - b for a, b in zip(before, plain.weights(), strict=True)]
     length = np.sqrt(sum(np.sum(m**2) for m in moved[:number])) / 0.01

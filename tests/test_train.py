@@ -19,10 +19,12 @@ from scn_tf.batches import batch_dataset
 from scn_tf.batches import PairSampler
 from scn_tf.batches import Shares
 from scn_tf.checkpoint import Checkpoints
+from scn_tf.chunks import take
 from scn_tf.feature_cache import FeatureCache
 from scn_tf.inputs import cached_inputs
 from scn_tf.inputs import live_inputs
 from scn_tf.interrupt import TrainingStopped
+from scn_tf.optimizer import make_optimizer
 from scn_tf.pace import PaceOptions
 from scn_tf.pair_model import cached_pair_model
 from scn_tf.pair_model import forward_of
@@ -30,7 +32,6 @@ from scn_tf.pair_model import live_pair_model
 from scn_tf.recipe import TrainOptions
 from scn_tf.run_log import RunLog
 from scn_tf.step import make_gradients
-from scn_tf.train import make_optimizer
 from scn_tf.train import train
 from scn_tf.train import Training
 from tfrecords.errors import InputError
@@ -79,8 +80,8 @@ class Learner:
             neck=self.backbone.neck.trainable_variables,
             optimizer=self.optimizer,
             strategy=strategy,
-            batches=lambda steps: strategy.distribute_datasets_from_function(
-                lambda _: batch_dataset(sampler, fill, steps, shares)
+            batches=lambda chunks: strategy.distribute_datasets_from_function(
+                lambda _: batch_dataset(sampler, fill, chunks, shares)
             ),
             steps_per_epoch=sampler.steps_per_epoch,
             batch_pairs=batch_pairs,
@@ -214,16 +215,18 @@ def test_weight_decay_is_added_to_the_gradient_before_momentum(tmp_path):
     dataset = batch_dataset(
         PairSampler(GRAPH, BATCH_PAIRS),
         cached_inputs(learner.cache),
-        range(4),
+        [range(4)],
     )
     values = [variable.numpy() for variable in variables]
     start = [value.copy() for value in values]
     speed = [np.zeros_like(value) for value in values]
-    for batch in dataset:
+    (chunk,) = dataset
+    for step in range(4):
+        batch = take(chunk, step)
         _, gradients = gradients_of(batch, [v.value for v in variables])
         for index, gradient in enumerate(gradients):
-            step = gradient.numpy() + 0.1 * values[index]
-            speed[index] = 0.9 * speed[index] - 0.01 * step
+            pull = gradient.numpy() + 0.1 * values[index]
+            speed[index] = 0.9 * speed[index] - 0.01 * pull
             values[index] = values[index] + speed[index]
             variables[index].assign(values[index])
     for variable, value in zip(variables, start, strict=True):
@@ -290,10 +293,10 @@ class StopsSoon(Learner):
         super().__init__(run_dir, **kwargs)
         batches = self.training.batches
 
-        def interrupting(steps):
-            if len(steps) > 1:  # one step is for the norms
+        def interrupting(chunks):
+            if len(chunks) > 1:  # one step is for the norms
                 os.kill(os.getpid(), signal.SIGTERM)
-            return batches(steps)
+            return batches(chunks)
 
         self.training = dataclasses.replace(self.training, batches=interrupting)
 
