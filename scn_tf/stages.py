@@ -90,7 +90,9 @@ def train(run: Run) -> None:
         run.fill_caches()
     feed = make_feed(run)
     with run.strategy.scope():
-        optimizer = make_optimizer(run.training)
+        optimizer = make_optimizer(
+            run.training, run.strategy.num_replicas_in_sync
+        )
     check = run.context_check(config.check_pairs)
     training = Training(
         forward=feed.forward,

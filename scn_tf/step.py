@@ -148,14 +148,7 @@ def _replica_update(
                 one + other
                 for one, other in zip(gradients, others, strict=True)
             ]
-        # Every replica adds its part of the decay where gradients are made:
-        # one more pass over fc6 of VGG moves half a gigabyte.
-        decay = options.weight_decay / num_replicas
-        pulled = [
-            gradient + decay * variable
-            for gradient, variable in zip(gradients, variables, strict=True)
-        ]
-        return loss, pulled
+        return loss, gradients
 
     def update(batches: list[dict]) -> tf.Tensor:
         values = [variable.value for variable in trained]

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from tiny import mirrored
 
+from scn_tf import optimizer as module
 from scn_tf.optimizer import make_optimizer
 from scn_tf.optimizer import MomentumSGD
 from scn_tf.recipe import TrainOptions
@@ -53,8 +54,51 @@ def test_the_numbers_are_those_of_keras(kind, momentum):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["plain", "compiled", "one pass"])
+def test_decay_pulls_before_momentum(kind, monkeypatch):
+    if kind == "one pass":
+        monkeypatch.setattr(module, "_LARGE", 1)
+    optimizer = MomentumSGD(0.1, 0.5, 0.2, compiled=kind == "one pass")
+    variable = keras.Variable(np.full((2, 3), 2.0, np.float32))
+    optimizer.build([variable])
+
+    @tf.function(jit_compile=kind == "compiled")
+    def step():
+        optimizer.apply([tf.ones((2, 3))], [variable])
+
+    weight, speed = 2.0, 0.0
+    for _ in range(3):
+        step()
+        speed = 0.5 * speed - 0.1 * (1 + 0.2 * weight)
+        weight += speed
+    np.testing.assert_allclose(variable, np.full((2, 3), weight), rtol=1e-6)
+    momentum = optimizer.momentums[0]
+    np.testing.assert_allclose(momentum, np.full((2, 3), speed), rtol=1e-6)
+
+
+def test_one_pass_works_on_a_strategy_of_one_device(monkeypatch):
+    monkeypatch.setattr(module, "_LARGE", 1)
+    plain = steps(MomentumSGD, 0.9, tf.distribute.get_strategy())
+
+    def one_pass(*args):
+        return MomentumSGD(*args, compiled=True)
+
+    mirror = steps(one_pass, 0.9, mirrored("CPU:0"))
+    for one, other in zip(plain, mirror, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+def test_the_config_makes_an_equal_one():
+    optimizer = MomentumSGD(0.1, 0.5, 0.2, compiled=True)
+    copy = MomentumSGD.from_config(optimizer.get_config())
+    assert (copy.decay, copy.compiled, copy.momentum) == (0.2, True, 0.5)
+
+
 def test_the_recipe_names_rate_and_momentum():
     optimizer = make_optimizer(TrainOptions(learning_rate=0.25, momentum=0.5))
     assert isinstance(optimizer, MomentumSGD)
     assert float(optimizer.learning_rate) == 0.25
     assert optimizer.momentum == 0.5
+    assert optimizer.decay == TrainOptions().weight_decay
+    assert optimizer.compiled
+    assert not make_optimizer(TrainOptions(), 2).compiled

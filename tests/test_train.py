@@ -64,7 +64,7 @@ class Learner:
             self.backbone = tiny_backbone()
             self.top = frozen_copy(self.backbone.neck)
             self.head = tiny_head()
-            self.optimizer = make_optimizer(options)
+            self.optimizer = make_optimizer(options, len(devices))
             if live:
                 model = live_pair_model(self.backbone, self.top, self.head)
             else:
