@@ -100,7 +100,10 @@ def config_from_flags(
         records_runner=runner_from_flags(values),
         training=TrainOptions(**training),
         pace=PaceOptions(
-            values.save_every, values.steps_per_call, values.profile
+            values.save_every,
+            values.steps_per_call,
+            values.profile,
+            values.picture_every,
         ),
         devices=tuple(values.devices),
         svm_c=_numbers("svm_c", values.svm_c),

@@ -251,6 +251,12 @@ def _define_saving() -> None:
         "Steps of which a trace for TensorBoard's profiler is written, such "
         "as 100:110.",
     )
+    flags.DEFINE_string(
+        "picture_every",
+        default.picture_every,
+        "Epochs between pictures of predictions in TensorBoard; 0: no "
+        "pictures while training; auto: as many as take 1 % of the time.",
+    )
 
 
 def _define_verdict() -> None:

@@ -1,7 +1,8 @@
 """How many steps the next call takes, and when the state is saved.
 
-In: the flags `--save_every`, `--steps_per_call`, `--profile`. Out: numbers of
-steps that never reach over the end of an epoch, a save or a profile.
+In: the flags `--save_every`, `--steps_per_call`, `--profile`,
+`--picture_every`. Out: numbers of steps that never reach over the end of an
+epoch, a save or a profile.
 """
 
 import dataclasses
@@ -31,11 +32,14 @@ class PaceOptions:
         steps_per_call: steps that TensorFlow takes by itself; 0 makes calls
             of a third of a second.
         profile: "first:last", steps of which a trace is written, or "".
+        picture_every: epochs between pictures of predictions; "0" draws
+            none; "auto" as many as take a hundredth of the time.
     """
 
     save_every: str = "10m"
     steps_per_call: int = 0
     profile: str = ""
+    picture_every: str = "auto"
 
     def save_steps(self) -> int:
         """Steps between saves; 0 where they do not decide.
@@ -68,6 +72,21 @@ class PaceOptions:
             )
         return range(int(match[1]), int(match[2]))
 
+    def picture_epochs(self) -> int | None:
+        """Epochs between pictures; None where the time decides.
+
+        Raises:
+            InputError: if `picture_every` is not one of its forms.
+        """
+        if self.picture_every == "auto":
+            return None
+        if not re.fullmatch(r"\d+", self.picture_every):
+            raise InputError(
+                f"--picture_every={self.picture_every}: wanted are epochs "
+                "(5), 0 or auto."
+            )
+        return int(self.picture_every)
+
     def _check(self) -> None:
         if not re.fullmatch(r"[1-9]\d*|\d+(\.\d+)?m|epoch", self.save_every):
             raise InputError(
@@ -99,6 +118,10 @@ class Pace:
         fixed = options.steps_per_call
         if several_workers:
             fixed = fixed or _STEPS_OF_WORKERS
+        # The step before a profile is taken as those in it are, so that
+        # nothing is compiled in their time.
+        first = max(self.profile.start - 1, 0)
+        self._alone = range(first, self.profile.stop)
         self._calls_to_measure = 0 if fixed else _MEASURED_CALLS
         self.chunk_steps = fixed or 1
         self._saved = time.monotonic()
@@ -106,7 +129,8 @@ class Pace:
     def cut(self, steps: range) -> list[range]:
         """Cuts `steps` into chunks of `chunk_steps` steps at most.
 
-        No chunk reaches over the end of an epoch, a save or a profile.
+        No chunk reaches over the end of an epoch or a save; profiled steps
+        stand alone.
         """
         periods = [self._per_epoch, self._save_steps, self.chunk_steps]
         edges = [
@@ -114,11 +138,15 @@ class Pace:
             for period in periods
             if period
         ]
-        profile = [self.profile.start, self.profile.stop]
+        profile = [*self._alone, self._alone.stop]
         ends = [steps.start, steps.stop]
         edges = np.unique(np.concatenate([*edges, profile, ends]))
         edges = edges[(edges >= steps.start) & (edges <= steps.stop)].tolist()
         return [range(*pair) for pair in itertools.pairwise(edges)]
+
+    def is_alone(self, step: int) -> bool:
+        """Whether the step is a call of its own: the profiler counts calls."""
+        return step in self._alone
 
     def took(self, steps: int, seconds: float) -> None:
         """Learns from the first calls how long steps take.

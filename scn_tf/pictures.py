@@ -1,6 +1,8 @@
 """The pictures of a run: pairs, predictions, verdict bars, loss curves.
 
 In: a `Run` and its verdict. Out: PNG files in pictures/ of the run folder.
+Pairs and predictions can be drawn while the run trains, the same pairs every
+time: their choice depends on the run's seed alone.
 """
 
 import pathlib
@@ -30,10 +32,9 @@ def draw_all(run: Run, verdict: dict) -> list[pathlib.Path]:
     """
     folder = run.config.run_dir / "pictures"
     folder.mkdir(exist_ok=True)
-    rng = np.random.default_rng(run.config.seed)
     paths = [
-        _draw_pairs(run, rng, folder / "pairs.png"),
-        _draw_predictions(run, rng, folder / "predictions.png"),
+        draw_pairs(run, folder / "pairs.png"),
+        draw_predictions(run, folder / "predictions.png"),
     ]
     for kind in ("images", "objects"):
         if "not_run" not in verdict[kind]:
@@ -65,10 +66,9 @@ def _unique_epochs(history: list[dict]) -> list[dict]:
     ]
 
 
-def _draw_pairs(
-    run: Run, rng: np.random.Generator, path: pathlib.Path
-) -> pathlib.Path:
-    """Some photographs with some of their pairs."""
+def draw_pairs(run: Run, path: pathlib.Path) -> pathlib.Path:
+    """Draws some photographs with some of their pairs; returns `path`."""
+    rng = np.random.default_rng(run.config.seed)
     graph = run.graph(run.held_out_splits)
     image = graph.patch_image[graph.pairs[:, 0]]
     choice = np.unique(image)
@@ -98,10 +98,17 @@ def _draw(
     return rng.choice(values, min(count, len(values)), replace=False)
 
 
-def _draw_predictions(
-    run: Run, rng: np.random.Generator, path: pathlib.Path
-) -> pathlib.Path:
-    """For some pairs, the patches whose features lie nearest to h3."""
+def draw_predictions(run: Run, path: pathlib.Path) -> pathlib.Path:
+    """Draws for some pairs the patches whose features lie nearest to h3.
+
+    Args:
+        run: its networks are taken as they are now and left so.
+        path: PNG file to write.
+
+    Returns:
+        `path`.
+    """
+    rng = np.random.default_rng(run.config.seed)
     graph = run.graph(run.held_out_splits)
     targets = run.cache(run.held_out_splits, "proposals").targets
     pairs = graph.pairs[_draw(rng, np.arange(len(graph.pairs)), _PREDICTIONS)]

@@ -26,7 +26,7 @@ _FREE = (
     *("run_dir", "epochs", "devices", "records_dir", "data_dir", "weights"),
     *("num_workers", "beam_options", "on_bad_image", "on_bad_record"),
     *("save_every", "keep", "checkpoint", "steps_per_call", "profile"),
-    "cache_memory",
+    *("cache_memory", "picture_every"),
 )
 _PATHS = (
     *("data_dir", "records_dir", "weights", "edge_model"),

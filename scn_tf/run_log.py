@@ -62,11 +62,11 @@ class RunLog:
                 tf.summary.scalar(f"{event}/{name}", value, step=step)
         self._writer.flush()
 
-    def picture(self, path: pathlib.Path, step: int) -> None:
-        """Shows a PNG file in TensorBoard under its stem."""
+    def picture(self, tag: str, path: pathlib.Path, step: int) -> None:
+        """Shows a PNG file in TensorBoard."""
         image = tf.io.decode_png(path.read_bytes(), channels=3)
         with self._writer.as_default():
-            tf.summary.image(path.stem, image[None], step=step)
+            tf.summary.image(tag, image[None], step=step)
         self._writer.flush()
 
     def history(self, event: str) -> list[dict]:

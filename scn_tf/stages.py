@@ -3,9 +3,11 @@
 In: a `Run`. Out: the files of the run folder, see BUILD.md.
 """
 
+import functools
 import json
 import os
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 from absl import logging
@@ -23,6 +25,7 @@ from scn_tf.distribution import is_chief
 from scn_tf.feed import distributed_batches
 from scn_tf.feed import make_feed
 from scn_tf.feed import make_sampler
+from scn_tf.live_pictures import LivePictures
 from scn_tf.optimizer import make_optimizer
 from scn_tf.run import Run
 from scn_tf.run_folder import record_environment
@@ -107,9 +110,27 @@ def train(run: Run) -> None:
         batch_pairs=sampler.batch_pairs,
         floor=check.floor,
         check=check.measure,
+        show=_show(run, sampler.steps_per_epoch),
     )
     checkpoints = _checkpoints(run, optimizer)
     run_training(training, run.training, config.pace, checkpoints, run.log)
+
+
+def _show(run: Run, steps_per_epoch: int) -> Callable[[int], None]:
+    """What draws pictures while the training runs; nothing but the chief's."""
+    every = run.config.pace.picture_epochs()
+    live = LivePictures(
+        {
+            "pairs": functools.partial(pictures.draw_pairs, run),
+            "predictions": functools.partial(pictures.draw_predictions, run),
+        },
+        run.config.run_dir / "pictures",
+        run.log,
+        steps_per_epoch=steps_per_epoch,
+        epochs=run.config.training.epochs,
+        every=every if is_chief() else 0,
+    )
+    return live.show
 
 
 def _checkpoints(run: Run, optimizer=None) -> Checkpoints:
@@ -158,13 +179,13 @@ def evaluate(run: Run) -> None:
     """Trained network -> verdict.json and pictures/."""
     if not is_chief():
         return
-    _restore(run)
+    step = _restore(run)
     verdict = make_verdict(run)
     path = run.config.run_dir / "verdict.json"
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(verdict, indent=1))
     for picture in pictures.draw_all(run, verdict):
-        run.log.picture(picture, step=0)
+        run.log.picture(f"evaluate/{picture.stem}", picture, step)
 
 
 def export_module(run: Run) -> None:

@@ -77,7 +77,7 @@ def make_steps(
     optimizer: keras.optimizers.Optimizer,
     strategy: tf.distribute.Strategy,
     options: TrainOptions,
-) -> Callable[[Iterator, float, float], Taken]:
+) -> Callable[..., Taken]:
     """Returns a function that takes many steps in one call.
 
     Args:
@@ -90,7 +90,9 @@ def make_steps(
 
     Returns:
         `(iterator, total so far, limit of the loss) -> Taken`: takes all
-        steps of the next element of `scn_tf.batches.batch_dataset`.
+        steps of the next element of `scn_tf.batches.batch_dataset`. With
+        `alone=True` it takes the first of them without a loop around it:
+        where there is a loop, the profiler finds no steps.
     """
     update = _replica_update(forward, trained, optimizer, strategy, options)
 
@@ -98,34 +100,54 @@ def make_steps(
         first = index * options.accumulate
         return [take(chunk, first + turn) for turn in range(options.accumulate)]
 
+    def one_step(chunk: dict, index: tf.Tensor) -> tf.Tensor:
+        # Apart from the update: a compiled one must know all shapes.
+        batches = strategy.run(parts_of, args=(chunk, index))
+        losses = strategy.run(update, args=(batches,))
+        return strategy.reduce("SUM", losses, axis=None)
+
+    @tf.function
+    def single_step(iterator, total, limit):
+        chunk, waited = _next(iterator)
+        loss = one_step(chunk, 0)
+        return 1, total + loss, loss, waited
+
     @tf.function
     def steps(iterator, total, limit):
-        start = tf.timestamp()
-        # Here and not before the call: its rows differ in number every time,
-        # and only an iterator says which axes these are.
-        chunk = next(iterator)
-        with tf.control_dependencies(tf.nest.flatten(chunk)):
-            waited = tf.timestamp() - start
+        chunk, waited = _next(iterator)
         parts = strategy.experimental_local_results(chunk["num_pairs"])[0]
         number = tf.shape(parts)[0] // options.accumulate
         taken = 0
         loss = tf.zeros(())
         is_good = True
         while taken < number and is_good:
-            # Apart from the update: a compiled one must know all shapes.
-            batches = strategy.run(parts_of, args=(chunk, taken))
-            losses = strategy.run(update, args=(batches,))
-            loss = strategy.reduce("SUM", losses, axis=None)
+            loss = one_step(chunk, taken)
             taken += 1
             total += loss
             # Not a number compares as false.
             is_good = loss <= limit
         return taken, total, loss, waited
 
-    def call(iterator: Iterator, total: float, limit: float) -> Taken:
-        return Taken(*steps(iterator, tf.constant(total), tf.constant(limit)))
+    def call(
+        iterator: Iterator, total: float, limit: float, alone: bool = False
+    ) -> Taken:
+        function = single_step if alone else steps
+        numbers = (tf.constant(total), tf.constant(limit))
+        return Taken(*function(iterator, *numbers))
 
     return call
+
+
+def _next(iterator: Iterator) -> tuple[dict, tf.Tensor]:
+    """The next chunk and the seconds in which it was waited for.
+
+    To be called in a graph: a chunk's rows differ in number every time, and
+    only an iterator says which axes these are.
+    """
+    start = tf.timestamp()
+    chunk = next(iterator)
+    with tf.control_dependencies(tf.nest.flatten(chunk)):
+        return chunk, tf.timestamp() - start
 
 
 def _replica_update(

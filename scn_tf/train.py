@@ -54,6 +54,8 @@ class Training:
         floor: the loss that no constant prediction can pass.
         check: () -> numbers on held-out pairs, `loss`, `over_floor` and
             `permuted` at least.
+        show: draws the state after some steps; called at step 0 and at ends
+            of epochs, once they are saved. It must change nothing.
     """
 
     forward: Forward
@@ -66,6 +68,7 @@ class Training:
     batch_pairs: int
     floor: float
     check: Callable[[], dict[str, float]]
+    show: Callable[[int], None] = lambda step: None
 
 
 def train(
@@ -97,6 +100,8 @@ def train(
     if first < last:
         with signals_noticed() as stop:
             loop = _Loop(training, options, pace, checkpoints, run_log)
+            if first == 0:
+                training.show(first)
             loop.run(range(first, last), stop)
 
 
@@ -169,6 +174,8 @@ class _Loop:
                         f"step {step}. It is saved; the same command "
                         "continues there."
                     )
+                if step % self._training.steps_per_epoch == 0:
+                    self._training.show(step)
 
     def _call(self, batches: Iterator, step: int) -> Taken:
         epoch = step // self._training.steps_per_epoch
@@ -179,8 +186,11 @@ class _Loop:
             optimizer.learning_rate = rate
         take = self._steps[epoch < self._options.head_epochs]
         start = time.perf_counter()
-        taken = take(batches, self._total, self._limit)
-        loss = float(taken.loss)  # waits for the devices
+        # The name is what the profiler's tools call a step.
+        with tf.profiler.experimental.Trace("train", step_num=step, _r=1):
+            alone = self._pace.is_alone(step)
+            taken = take(batches, self._total, self._limit, alone)
+            loss = float(taken.loss)  # waits for the devices
         seconds = time.perf_counter() - start
         if not loss <= self._limit:
             raise InputError(

@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -26,6 +27,9 @@ __all__ = ["draw_losses", "draw_pairs", "draw_predictions", "draw_verdict"]
 _SOURCE, _TARGET, _ARROW = "#00d84a", "#ff2020", "#ffe100"
 _MAX_COLUMNS = 3
 _MAX_TITLE = 34
+# Of a sheet of patches, in inches: a patch, and the cell it lies in.
+_PATCH, _COLUMN, _ROW = 1.2, 1.35, 1.5
+_MARGIN = 0.5  # above the patches and below them
 # Lines with a dark rim can be seen on any photograph.
 _RIM = [withStroke(linewidth=4, foreground="black")]
 # Source patch, offset in words, target patch, nearest patches, distances.
@@ -93,43 +97,48 @@ def draw_predictions(rows: Sequence[_Row], path: str | os.PathLike) -> None:
     headers = ["source", "offset", "true target"]
     num_nearest = max(len(nearest) for _, _, _, nearest, _ in rows)
     headers += [f"nearest: {i + 1}" for i in range(num_nearest)]
-    figure = new_figure(1.35 * len(headers), 1.6 * len(rows) + 0.8)
-    grid = figure.subplots(len(rows), len(headers), squeeze=False)
-    for axes in grid.ravel():
-        axes.set_axis_off()
-    for axes, header in zip(grid[0], headers, strict=True):
-        axes.set_title(header, fontsize=10, pad=8)
-    for line, row in zip(grid, rows, strict=True):
-        _draw_row(line, row)
-    figure.supxlabel(
+    width, height = _COLUMN * len(headers), _ROW * len(rows) + 2 * _MARGIN
+    # One pair of axes and one image: a pair for each patch, and their layout,
+    # take more than twice as long, and a training waits for this sheet.
+    figure = new_figure(width, height, layout=None)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    shape = (round(height * figure.dpi), round(width * figure.dpi), 3)
+    sheet = np.full(shape, 255, np.uint8)
+    for column, header in enumerate(headers):
+        _write(axes, column, _MARGIN - 0.15, header, 10)
+    for line, row in enumerate(rows):
+        _draw_row(axes, sheet, _MARGIN + line * _ROW, row)
+    axes.imshow(sheet, interpolation="nearest", extent=(0, width, height, 0))
+    axes.text(
+        width / 2,
+        height - 0.08,
         "nearest: patches whose true features lie nearest to the predicted "
         "h3, with their distance;\nframed red where it is the true target",
         fontsize=9,
+        ha="center",
+        va="bottom",
     )
     save_png(figure, path)
 
 
-def _draw_row(line: np.ndarray, row: _Row) -> None:
+def _draw_row(axes: Axes, sheet: np.ndarray, top: float, row: _Row) -> None:
+    """Draws a row whose patches begin `top` inches below the upper edge."""
     source, offset, target, nearest, distances = row
-    _draw_patch(line[0], source, _SOURCE)
-    line[1].set_box_aspect(1)
-    line[1].text(0.5, 0.5, offset, ha="center", va="center", fontsize=9)
-    _draw_patch(line[2], target, _TARGET)
-    # A row may have fewer neighbors than the sheet has columns.
-    for axes, patch, distance in zip(
-        line[3:], nearest, distances, strict=False
+    _draw_patch(axes, sheet, 0, top, source, _SOURCE)
+    _write(axes, 1, top + _PATCH / 2, offset, 9)
+    _draw_patch(axes, sheet, 2, top, target, _TARGET)
+    for column, (patch, distance) in enumerate(
+        zip(nearest, distances, strict=True), 3
     ):
-        is_target = np.array_equal(patch, target)
-        _draw_patch(axes, patch, _TARGET if is_target else None)
-        axes.text(
-            0.5,
-            -0.04,
-            f"{distance:.4g}",
-            transform=axes.transAxes,
-            ha="center",
-            va="top",
-            fontsize=8,
-        )
+        frame = _TARGET if np.array_equal(patch, target) else None
+        _draw_patch(axes, sheet, column, top, patch, frame)
+        _write(axes, column, top + _PATCH + 0.12, f"{distance:.4g}", 8)
+
+
+def _write(axes: Axes, column: int, y: float, text: str, size: int) -> None:
+    x = (column + 0.5) * _COLUMN
+    axes.text(x, y, text, ha="center", va="center", fontsize=size)
 
 
 def _draw_legend(figure: Figure) -> None:
@@ -178,22 +187,35 @@ def _center(box: np.ndarray) -> tuple[float, float]:
     return (x0 + x1) / 2, (y0 + y1) / 2
 
 
-def _draw_patch(axes: Axes, patch: np.ndarray, frame: str | None) -> None:
-    size = patch.shape[0]
-    axes.imshow(
-        np.clip(patch, 0, 255 if patch.dtype == np.uint8 else 1),
-        extent=(0, size, size, 0),
+def _draw_patch(
+    axes: Axes,
+    sheet: np.ndarray,
+    column: int,
+    top: float,
+    patch: np.ndarray,
+    frame: str | None,
+) -> None:
+    """Puts a patch into the sheet, pixel by pixel, and a frame around it."""
+    left = column * _COLUMN + (_COLUMN - _PATCH) / 2
+    dpi = axes.figure.dpi
+    y, x, side = (round(inches * dpi) for inches in (top, left, _PATCH))
+    if patch.dtype != np.uint8:
+        patch = np.round(255 * np.clip(patch, 0, 1)).astype(np.uint8)
+    shrinks = patch.shape[0] > side
+    sheet[y : y + side, x : x + side] = cv2.resize(
+        patch,
+        (side, side),
+        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
     )
     if frame:
         axes.add_patch(
             Rectangle(
-                (0, 0),
-                size,
-                size,
+                (left, top),
+                _PATCH,
+                _PATCH,
                 fill=False,
                 edgecolor=frame,
                 linewidth=3,
-                clip_on=False,
             )
         )
 

@@ -24,9 +24,17 @@ _FLOOR_LABEL = "floor: best constant prediction"
 _LOG_RATIO = 20  # a wider range of losses than this is drawn on a log axis
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """Returns an empty figure; sizes in inches."""
-    return Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
+def new_figure(
+    width: float, height: float, layout: str | None = "constrained"
+) -> Figure:
+    """Returns an empty figure; sizes in inches.
+
+    Args:
+        width: of the figure.
+        height: of the figure.
+        layout: "constrained" lets nothing overlap, and draws twice.
+    """
+    return Figure(figsize=(width, height), dpi=_DPI, layout=layout)
 
 
 def save_png(figure: Figure, path: str | os.PathLike) -> None:

@@ -38,7 +38,7 @@ def test_what_was_measured_once_is_kept():
     [
         (PaceOptions(), {30, 60}),
         (PaceOptions(save_every="7"), {7, 14, 28, 30, 35, 60, 63}),
-        (PaceOptions(profile="11:13"), {11, 13, 30, 60}),
+        (PaceOptions(profile="11:14"), {10, 11, 12, 13, 14, 30, 60}),
         (PaceOptions(steps_per_call=4), {4, 8, 30, 60}),
     ],
 )
@@ -85,6 +85,19 @@ def test_saves_come_by_steps_by_time_and_at_ends_of_epochs(monkeypatch):
 def test_other_words_for_when_to_save_are_refused(text):
     with pytest.raises(InputError, match="--save_every=.*minutes"):
         Pace(PaceOptions(save_every=text), 10)
+
+
+@pytest.mark.parametrize(
+    ("text", "epochs"), [("auto", None), ("0", 0), ("12", 12)]
+)
+def test_pictures_come_by_epochs_or_by_time(text, epochs):
+    assert PaceOptions(picture_every=text).picture_epochs() == epochs
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.5", "often"])
+def test_other_words_for_when_to_draw_are_refused(text):
+    with pytest.raises(InputError, match="--picture_every=.*auto"):
+        PaceOptions(picture_every=text).picture_epochs()
 
 
 @pytest.mark.parametrize("text", ["5", "9:3", "3:3", "a:b", "-1:4"])

@@ -36,7 +36,7 @@ def test_numbers_with_a_step_and_pictures_reach_tensorboard(tmp_path):
     picture = tmp_path / "pairs.png"
     pixels = tf.constant(np.zeros((4, 5, 3), np.uint8))
     picture.write_bytes(tf.io.encode_png(pixels).numpy())
-    log.picture(picture, step=0)
+    log.picture("evaluate/pairs", picture, step=0)
     (events,) = (tmp_path / "tensorboard").iterdir()
     found = {
         value.tag: (event.step, value)
@@ -46,7 +46,7 @@ def test_numbers_with_a_step_and_pictures_reach_tensorboard(tmp_path):
     step, value = found["epoch/loss"]
     assert step == 7
     assert tf.make_ndarray(value.tensor) == 0.25
-    assert "pairs" in found
+    assert "evaluate/pairs" in found
 
 
 def test_a_stage_logs_its_time_and_the_peak_memory(tmp_path):

@@ -404,3 +404,59 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
         path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(InputError, match="are damaged: ckpt-4, ckpt-8"):
         Learner(tmp_path).fit()
+
+
+def test_a_profiled_training_is_the_same_training(tmp_path):
+    one = Learner(tmp_path / "one").fit()
+    pace = PaceOptions(profile="2:6")  # over the end of an epoch
+    assert_equal_weights(one, Learner(tmp_path / "other", pace=pace).fit())
+
+
+def test_xprof_finds_our_steps_in_the_trace(tmp_path):
+    convert = pytest.importorskip(
+        "xprof.convert.raw_to_tool_data",
+        reason='xprof is not installed: pip install -e ".[profile]"',
+    )
+    Learner(tmp_path, pace=PaceOptions(profile="2:6")).fit()
+    traces = [str(path) for path in tmp_path.glob("**/*.xplane.pb")]
+    assert len(traces) == 1
+
+    def tool(name):
+        data, kind = convert.xspace_to_tool_data(traces, name, {})
+        assert kind == "application/json"
+        return json.loads(data)
+
+    steps = [
+        event["args"]["step_num"]
+        for event in tool("trace_viewer")["traceEvents"]
+        if event.get("name", "").startswith("train")
+    ]
+    assert sorted(steps) == ["2", "3", "4", "5"]
+    # The overview has one table with a row per step.
+    rows = [
+        [cell["v"] for cell in row["c"]]
+        for table in tool("overview_page")
+        if "steptime_ms_average" in table.get("p", {})
+        for row in table["rows"]
+    ]
+    wanted = ["train 2", "train 3", "train 4", "train 5"]
+    assert [row[0] for row in rows] == wanted
+    names = str(tool("framework_op_stats"))
+    for part in ("dense", "head/v1", "head/v2"):
+        assert f"/{part}" in names.replace("_1", ""), part
+
+
+def test_states_are_shown_at_the_start_and_once_they_are_saved(tmp_path):
+    shown = []
+    for epochs in (2, 3):  # the second goes on with the first
+        options = TrainOptions(epochs=epochs, learning_rate=0.01)
+        learner = Learner(tmp_path, options=options)
+
+        def show(step):
+            saved = tmp_path / "checkpoints" / f"ckpt-{step}.index"
+            shown.append((step, saved.is_file()))
+
+        learner.training = dataclasses.replace(learner.training, show=show)
+        learner.fit()
+    # An epoch has four steps. Step 0 is nothing that could be saved.
+    assert shown == [(0, False), (4, True), (8, True), (12, True)]
