@@ -8,6 +8,8 @@ continues. The best on held-out pairs is kept beside them.
 import json
 import os
 import pathlib
+import re
+import shutil
 
 import keras
 import tensorflow as tf
@@ -15,6 +17,7 @@ from absl import logging
 
 from tfrecords.errors import InputError
 from tfrecords.files import full_disk_named
+from tfrecords.files import remove_leftovers
 from tfrecords.files import replacing
 
 # What TensorFlow raises for a file that was cut off or altered.
@@ -76,6 +79,22 @@ class Checkpoints:
         """Sum of the losses of the epoch that `step` lies in."""
         return float(self._total.numpy())
 
+    def remove_leftovers(self) -> None:
+        """Removes what a killed process left of unfinished checkpoints.
+
+        To be called while nobody saves. A whole checkpoint stays, unless it
+        is newer than the newest listed one: its process was killed before it
+        could list it, and training goes on from the one that is listed.
+        """
+        if not self._writes or not self._directory.is_dir():
+            return
+        remove_leftovers(self._directory)
+        newest = max(map(_number, self._manager.checkpoints), default=None)
+        for path in list(self._directory.iterdir()):
+            if _is_unfinished(path, newest):
+                logging.info("Removed %s, which has no end.", path)
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
     def save(self, step: int, total: float = 0.0) -> None:
         """Saves the state after `step` steps.
 
@@ -97,7 +116,9 @@ class Checkpoints:
         """
         note = self._directory / "best.json"
         earlier = _read_note(note)
-        if not self._writes or (earlier and earlier["loss"] <= loss):
+        if not self._writes:
+            return False
+        if self._best_path() and earlier and earlier["loss"] <= loss:
             return False
         self._step.assign(step)
         with replacing(self._directory / "best") as folder:
@@ -163,6 +184,29 @@ class Checkpoints:
         if which == "best" or not self._has_optimizer:
             status.expect_partial()
         return True
+
+
+def _number(path: str | os.PathLike) -> int:
+    """Returns the step in the name of a checkpoint's file, or -1."""
+    match = re.match(r"ckpt-(\d+)(\.|$)", pathlib.Path(path).name)
+    return int(match[1]) if match else -1
+
+
+def _is_unfinished(path: pathlib.Path, newest: int | None) -> bool:
+    """Says whether a file is one that TensorFlow left when it was killed.
+
+    It writes ckpt-7_temp/, renames its files to ckpt-7.data-*, writes
+    ckpt-7.index, and names it in the file `checkpoint`, for which it writes
+    checkpoint.tmp and a long number.
+    """
+    if re.fullmatch(r"ckpt-\d+_temp|checkpoint\.tmp[0-9a-f]+", path.name):
+        return True
+    if _number(path) < 0:
+        return False
+    if newest is not None and _number(path) > newest:
+        return True
+    index = path.with_name(f"ckpt-{_number(path)}.index")
+    return not index.exists()
 
 
 def _read_note(path: pathlib.Path) -> dict | None:

@@ -3,14 +3,17 @@
 In: numbers by name. Out: one JSON object per line, scalars in TensorBoard.
 """
 
+import contextlib
+import functools
 import json
+import math
 import os
 import pathlib
 import resource
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import TextIO
 
 import tensorflow as tf
 from absl import logging
@@ -38,11 +41,13 @@ class RunLog:
         self._path = pathlib.Path(run_dir) / "metrics.jsonl"
         self._folder = pathlib.Path(run_dir) / "tensorboard"
         self._writes = writes
-        self._writer = (
-            tf.summary.create_file_writer(str(self._folder))
-            if writes
-            else tf.summary.create_noop_writer()
-        )
+
+    @functools.cached_property
+    def _writer(self) -> tf.summary.SummaryWriter:
+        """Made at the first write: by then, no file is rewritten."""
+        if not self._writes:
+            return tf.summary.create_noop_writer()
+        return tf.summary.create_file_writer(str(self._folder))
 
     def write(self, event: str, step: int | None = None, **values) -> None:
         """Writes one line; with a step, numbers go to TensorBoard too."""
@@ -53,8 +58,8 @@ class RunLog:
             line["step"] = step
             self._write_scalars(event, step, values)
         with full_disk_named(self._path):
-            with open(self._path, "a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+            with open(self._path, "a+", encoding="utf-8") as file:
+                file.write(_line_break(file) + json.dumps(line) + "\n")
 
     def _write_scalars(self, event: str, step: int, values: dict) -> None:
         with self._writer.as_default():
@@ -82,8 +87,11 @@ class RunLog:
         return [line for line in lines if line["event"] == event]
 
     def rewind(self, step: int) -> None:
-        """Drops the lines of later steps, which will be taken again."""
-        if not self._writes or not self._path.is_file():
+        """Drops what later steps wrote, and torn lines: they come again."""
+        if not self._writes:
+            return
+        self._rewind_curves(step)
+        if not self._path.is_file():
             return
         lines = self._path.read_text(encoding="utf-8").splitlines()
         kept = [line for line in lines if _step(line) <= step]
@@ -91,7 +99,24 @@ class RunLog:
             with replacing(self._path) as path:
                 path.write_text("".join(f"{line}\n" for line in kept))
 
-    @contextmanager
+    def _rewind_curves(self, step: int) -> None:
+        """Drops the events of later steps from TensorBoard's files.
+
+        Marking a restart in them would not do: of the programs that read
+        them, some take no notice.
+        """
+        for path in self._folder.glob("events.out.tfevents.*"):
+            events = list(_events(path))
+            kept = [event for event in events if event.step <= step]
+            if len(kept) < len(events):
+                with (
+                    replacing(path) as temporary,
+                    tf.io.TFRecordWriter(str(temporary)) as file,
+                ):
+                    for event in kept:
+                        file.write(event.SerializeToString())
+
+    @contextlib.contextmanager
     def profile(self) -> Iterator[None]:
         """Writes a trace of the block for TensorBoard's profiler (xprof)."""
         if not self._writes:
@@ -101,7 +126,7 @@ class RunLog:
             yield
         logging.info("A profile was written to %s.", self._folder)
 
-    @contextmanager
+    @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Times a stage and logs its seconds and the peak memory so far."""
         logging.info("Stage %s begins.", name)
@@ -114,9 +139,24 @@ class RunLog:
         logging.info("Stage %s took %.1f s.", name, seconds)
 
 
-def _step(line: str) -> int:
+def _line_break(file: TextIO) -> str:
+    """Returns what must come before a new line: something after a torn one."""
+    end = file.seek(0, os.SEEK_END)
+    file.seek(max(end - 1, 0))  # The lines are of ASCII.
+    return "" if file.read() in ("", "\n") else "\n"
+
+
+def _events(path: pathlib.Path) -> Iterator[tf.compat.v1.Event]:
+    """Yields the events of a file, without a torn last one."""
+    records = tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+    with contextlib.suppress(tf.errors.DataLossError):
+        for record in records:
+            yield tf.compat.v1.Event.FromString(record)
+
+
+def _step(line: str) -> float:
     """Returns the step of a line of metrics.jsonl; 0 where it has none."""
     try:
         return int(json.loads(line).get("step", 0))
     except (ValueError, AttributeError):
-        return 0  # A torn line; `history` says so.
+        return math.inf  # A torn line.

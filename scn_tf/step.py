@@ -9,7 +9,6 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from collections.abc import Iterator
-from collections.abc import Mapping
 from collections.abc import Sequence
 
 import keras
@@ -95,10 +94,28 @@ def make_steps(
         where there is a loop, the profiler finds no steps.
     """
     update = _replica_update(forward, trained, optimizer, strategy, options)
+    steps, single_step = _compiled(update, strategy, options.accumulate)
+
+    def call(
+        iterator: Iterator, total: float, limit: float, alone: bool = False
+    ) -> Taken:
+        function = single_step if alone else steps
+        numbers = (tf.constant(total), tf.constant(limit))
+        return Taken(*function(iterator, *numbers))
+
+    return call
+
+
+def _compiled(
+    update: Callable[[list[dict]], tf.Tensor],
+    strategy: tf.distribute.Strategy,
+    accumulate: int,
+) -> tuple[Callable, Callable]:
+    """Returns what takes all steps of a chunk, and what takes the first."""
 
     def parts_of(chunk: dict, index: tf.Tensor) -> list[dict]:
-        first = index * options.accumulate
-        return [take(chunk, first + turn) for turn in range(options.accumulate)]
+        first = index * accumulate
+        return [take(chunk, first + turn) for turn in range(accumulate)]
 
     def one_step(chunk: dict, index: tf.Tensor) -> tf.Tensor:
         # Apart from the update: a compiled one must know all shapes.
@@ -116,7 +133,7 @@ def make_steps(
     def steps(iterator, total, limit):
         chunk, waited = _next(iterator)
         parts = strategy.experimental_local_results(chunk["num_pairs"])[0]
-        number = tf.shape(parts)[0] // options.accumulate
+        number = tf.shape(parts)[0] // accumulate
         taken = 0
         loss = tf.zeros(())
         is_good = True
@@ -128,14 +145,7 @@ def make_steps(
             is_good = loss <= limit
         return taken, total, loss, waited
 
-    def call(
-        iterator: Iterator, total: float, limit: float, alone: bool = False
-    ) -> Taken:
-        function = single_step if alone else steps
-        numbers = (tf.constant(total), tf.constant(limit))
-        return Taken(*function(iterator, *numbers))
-
-    return call
+    return steps, single_step
 
 
 def _next(iterator: Iterator) -> tuple[dict, tf.Tensor]:
@@ -195,46 +205,3 @@ def _replica_update(
     # outside of it.
     compiled_share = compile_(share)
     return update
-
-
-def make_gradient_norms(
-    forward: Forward,
-    parts: Mapping[str, Sequence[keras.Variable]],
-    strategy: tf.distribute.Strategy,
-    options: TrainOptions,
-) -> Callable[[Iterator], dict[str, tf.Tensor]]:
-    """Returns a function that measures gradients and changes nothing.
-
-    Args:
-        forward: a batch -> what the pair model says of it, see
-            `scn_tf.pair_model.forward_of`.
-        parts: the variables of each part of the network by name.
-        strategy: spreads the batch.
-        options: the recipe.
-
-    Returns:
-        `iterator -> norms by name` of the loss's gradient over the first
-        batch of every replica's next element, without weight decay.
-    """
-    gradients_of = make_gradients(forward, options)
-    parts = {name: list(part) for name, part in parts.items() if part}
-
-    def replica_norms(chunk: dict) -> dict[str, tf.Tensor]:
-        context = tf.distribute.get_replica_context()
-        values = [v.value for part in parts.values() for v in part]
-        _, gradients = gradients_of(take(chunk, 0), values)
-        gradients = iter(context.all_reduce("SUM", gradients))
-        return {
-            name: tf.linalg.global_norm([next(gradients) for _ in part])
-            for name, part in parts.items()
-        }
-
-    @tf.function
-    def norms(iterator: Iterator) -> dict[str, tf.Tensor]:
-        results = strategy.run(replica_norms, args=(next(iterator),))
-        return {
-            name: strategy.experimental_local_results(value)[0]
-            for name, value in results.items()
-        }
-
-    return norms

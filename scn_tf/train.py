@@ -20,6 +20,7 @@ import tqdm
 from scn_tf.checkpoint import Checkpoints
 from scn_tf.distribution import agree
 from scn_tf.distribution import num_workers
+from scn_tf.gradient_norms import make_gradient_norms
 from scn_tf.interrupt import signals_noticed
 from scn_tf.interrupt import StopFlag
 from scn_tf.interrupt import TrainingStopped
@@ -29,7 +30,6 @@ from scn_tf.pair_model import Forward
 from scn_tf.recipe import TrainOptions
 from scn_tf.run_log import progress_interval
 from scn_tf.run_log import RunLog
-from scn_tf.step import make_gradient_norms
 from scn_tf.step import make_steps
 from scn_tf.step import Taken
 from tfrecords.errors import InputError
@@ -89,6 +89,7 @@ def train(
     pace = Pace(pace_options, training.steps_per_epoch, several)
     with training.strategy.scope():
         training.optimizer.build(training.head + training.neck)
+    checkpoints.remove_leftovers()
     first = checkpoints.restore()
     if len(set(agree(training.strategy, first))) > 1:
         raise InputError(

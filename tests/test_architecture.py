@@ -119,7 +119,7 @@ def test_every_module_has_a_test_file():
 
 
 def test_one_training_step_can_be_read_in_six_files():
-    step = ("train", "pair_model", "head", "losses", "inputs", "batches")
+    step = ("step", "pair_model", "head", "losses", "inputs", "batches")
     lines = [
         len((ROOT / "scn_tf" / f"{name}.py").read_text().splitlines())
         for name in step

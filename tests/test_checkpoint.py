@@ -121,3 +121,48 @@ def test_all_damaged_is_an_error_that_names_them(tmp_path):
         path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(InputError, match="are damaged: ckpt-1, ckpt-2"):
         Checkpoints(tmp_path, *parts()).restore()
+
+
+def test_what_a_killed_save_left_is_removed(tmp_path):
+    checkpoints = Checkpoints(tmp_path, *parts())
+    for step in (1, 2):
+        checkpoints.save(step)
+    checkpoints.save_if_best(1.0, 2)
+    whole = {path.name for path in tmp_path.iterdir()}
+    (tmp_path / "ckpt-3_temp").mkdir()
+    (tmp_path / "ckpt-3_temp" / "part-00000-of-00001").touch()
+    left = ["ckpt-4.data-00000-of-00001", "ckpt-4.index"]  # not listed
+    left += ["ckpt-0.data-00000-of-00001"]  # its index is gone
+    left += ["checkpoint.tmp0123456789abcdef", ".best.json.4194305.tmp"]
+    for name in left:
+        (tmp_path / name).touch()
+    (tmp_path / "notes.txt").touch()
+    Checkpoints(tmp_path, *parts(), writes=False).remove_leftovers()
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == whole | {*left, "ckpt-3_temp", "notes.txt"}
+    again = Checkpoints(tmp_path, *parts())
+    again.remove_leftovers()
+    assert {path.name for path in tmp_path.iterdir()} == whole | {"notes.txt"}
+    assert again.restore() == 2
+    assert again.restore("best") == 2
+
+
+def test_whole_checkpoints_without_their_list_are_kept(tmp_path):
+    Checkpoints(tmp_path, *parts()).save(1)
+    (tmp_path / "checkpoint").unlink()
+    names = {path.name for path in tmp_path.iterdir()}
+    Checkpoints(tmp_path, *parts()).remove_leftovers()
+    assert {path.name for path in tmp_path.iterdir()} == names
+
+
+def test_an_empty_or_missing_folder_has_no_leftovers(tmp_path):
+    Checkpoints(tmp_path / "none", *parts()).remove_leftovers()
+    assert not list(tmp_path.rglob("ckpt*"))
+
+
+def test_a_best_that_a_killed_process_lost_is_written_again(tmp_path):
+    checkpoints = Checkpoints(tmp_path, *parts())
+    assert checkpoints.save_if_best(1.0, 1)
+    (tmp_path / "best").rename(tmp_path / ".best.old.4194305.tmp")
+    assert checkpoints.save_if_best(1.5, 1)
+    assert Checkpoints(tmp_path, *parts()).restore("best") == 1

@@ -1,6 +1,7 @@
 import errno
 import os
 import subprocess
+import sys
 
 import pytest
 import tensorflow as tf
@@ -147,3 +148,34 @@ def test_a_process_id_used_again_finds_its_place_empty(tmp_path):
     with replacing(tmp_path / "folder") as temporary:
         temporary.mkdir()
     assert names(tmp_path) == ["folder"] and names(tmp_path / "folder") == []
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_folder_is_never_seen_half_empty(tmp_path, number):
+    """A process that dies before any of its system calls leaves it whole."""
+    path = tmp_path / "folder"
+    path.mkdir()
+    for name in ("a", "b"):
+        (path / name).write_text("old")
+    program = f"""
+import os, pathlib, sys
+from tfrecords.files import replacing
+calls = 0
+def die(event, arguments):
+    global calls
+    calls += event in ("os.rename", "os.remove", "os.rmdir")
+    if calls == {number}:
+        os._exit(7)
+with replacing(sys.argv[1]) as temporary:
+    temporary.mkdir()
+    for name in ("c", "d"):
+        (temporary / name).write_text("new")
+    sys.addaudithook(die)
+"""
+    command = [sys.executable, "-c", program, path]
+    assert subprocess.run(command).returncode == 7
+    found = names(path) if path.exists() else []
+    assert found in (["a", "b"], [], ["c", "d"])
+    with replacing(path) as temporary:
+        temporary.mkdir()
+    assert names(tmp_path) == ["folder"]

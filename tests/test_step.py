@@ -15,7 +15,6 @@ from scn_tf.optimizer import make_optimizer
 from scn_tf.pair_model import cached_pair_model
 from scn_tf.pair_model import forward_of
 from scn_tf.recipe import TrainOptions
-from scn_tf.step import make_gradient_norms
 from scn_tf.step import make_steps
 
 GRAPH = tiny_graph(num_images=5)
@@ -77,23 +76,3 @@ def test_a_loss_beyond_the_limit_ends_the_call(limit):
     network = Network()
     taken = network.steps()(network.batches(range(6)), 0.0, limit)
     assert int(taken.steps) == 1
-
-
-def test_norms_are_those_of_the_gradients_and_nothing_moves():
-    network = Network()
-    before = network.weights()
-    parts = {"head": network.head.trainable_variables, "none": []}
-    measure = make_gradient_norms(
-        network.forward, parts, network.strategy, network.options
-    )
-    norms = measure(network.batches(range(2, 3)))
-    for a, b in zip(before, network.weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
-    # One step without decay and momentum moves by rate * gradient.
-    plain = Network(momentum=0.0, weight_decay=0.0)
-    plain.steps()(plain.batches(range(2, 3)), 0.0, 1e9)
-    number = len(plain.head.trainable_variables)
-    moved = [a - b for a, b in zip(before, plain.weights(), strict=True)]
-    length = np.sqrt(sum(np.sum(m**2) for m in moved[:number])) / 0.01
-    assert set(norms) == {"head"}
-    np.testing.assert_allclose(norms["head"], length, rtol=1e-4)

@@ -19,7 +19,8 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
     The temporary file or folder is removed when the block raises; what a
     killed process left of an earlier try is removed at the start. `path`
-    is never seen half-written. A folder at `path` is replaced whole.
+    is never seen half-written. A folder at `path` is replaced whole; killed
+    in the middle of that, the process leaves either folder or none.
 
     Raises:
         InputError: if the disk is full; names the file and the space left.
@@ -27,15 +28,18 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    _remove_leftovers(path.parent, re.escape(path.name))
+    earlier = path.with_name(f".{path.name}.old.{os.getpid()}.tmp")
+    _remove_leftovers(path.parent, rf"{re.escape(path.name)}(?:\.old)?")
     try:
         with full_disk_named(path):
             yield temporary
             if path.is_dir():
-                shutil.rmtree(path)
+                # Emptying it where it stands, it would be seen half-empty.
+                os.replace(path, earlier)
             os.replace(temporary, path)
     finally:
         _remove(temporary)
+        _remove(earlier)
 
 
 @contextlib.contextmanager
@@ -58,7 +62,7 @@ def full_disk_named(path: pathlib.Path) -> Iterator[None]:
         ) from error
 
 
-def remove_leftovers(folder: pathlib.Path, suffix: str) -> None:
+def remove_leftovers(folder: pathlib.Path, suffix: str = "") -> None:
     """Removes what killed processes left of files that end in `suffix`.
 
     To be called while this process writes none of them.
