@@ -15,7 +15,9 @@ import math
 import os
 import pathlib
 import shutil
+import threading
 from collections.abc import Mapping
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import google_crc32c
@@ -27,6 +29,9 @@ from scn_tf.sharded_array import ShardedArray
 from tfrecords.files import replacing
 
 CACHE_DTYPES = ("bfloat16", "float16", "float32")
+# NumPy reads a file's header with Python's parser, which in Python 3.11 is not
+# for several threads at a time ("AST constructor recursion depth mismatch").
+_PARSER = threading.Lock()
 # What reading a damaged file may raise.
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError)
 
@@ -76,20 +81,26 @@ class CacheShards:
             for start in range(0, self.num_rows, step)
         ]
 
-    def missing(self) -> list[int]:
+    def missing(self, numbers: Sequence[int] | None = None) -> list[int]:
         """Numbers of the shards that are not there or damaged.
 
         Every byte is read and held against the checksums.
+
+        Args:
+            numbers: only of these shards.
         """
+        if numbers is None:
+            numbers = range(len(self.ranges()))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            faults = list(pool.map(self._fault, range(len(self.ranges()))))
-        for number, fault in enumerate(faults):
+            results = pool.map(self._fault, numbers)
+            faults = dict(zip(numbers, results, strict=True))
+        for number, fault in faults.items():
             if fault:
                 logging.warning(
                     "Shard %d of %s is damaged (%s); it is computed again.",
                     *(number, self.folder, fault),
                 )
-        return [n for n, fault in enumerate(faults) if fault is not None]
+        return [n for n, fault in faults.items() if fault is not None]
 
     def write(self, number: int, arrays: Mapping[str, np.ndarray]) -> None:
         """Writes a shard: each array [n, ...] under its name.
@@ -141,7 +152,8 @@ class CacheShards:
         return self.folder / f"shard-{number:05}.json"
 
     def _map(self, name: str, number: int) -> np.ndarray:
-        stored = np.load(self._path(name, number), mmap_mode="r")
+        with _PARSER:
+            stored = np.load(self._path(name, number), mmap_mode="r")
         return stored.view(self.dtype)
 
     def _fault(self, number: int) -> str | None:

@@ -119,35 +119,34 @@ def agree(strategy: tf.distribute.Strategy, value: float) -> list[float]:
         strategy: of the run.
         value: of this worker.
     """
-    if num_workers() == 1:
-        return [value]
-
-    @tf.function
-    def gather() -> tf.Tensor:
-        def own() -> tf.Tensor:
-            context = tf.distribute.get_replica_context()
-            return context.all_gather(tf.constant([value], tf.float64), axis=0)
-
-        return strategy.run(own)
-
-    gathered = strategy.experimental_local_results(gather())[0]
-    return np.asarray(gathered).tolist()
+    return gather(strategy, [value])[:, 0].tolist()
 
 
-@contextmanager
-def chief_first(strategy: tf.distribute.Strategy) -> Iterator[None]:
-    """Runs a block on the chief, and then on the other workers.
-
-    What the chief has written is there for the others.
+def gather(
+    strategy: tf.distribute.Strategy, values: Sequence[float]
+) -> np.ndarray:
+    """Returns what each replica of all workers gives, and waits for all.
 
     Args:
         strategy: of the run.
+        values: [n] of this worker; n is at least 1 and the same on all.
+
+    Returns:
+        [R, n] float64, the chief's first.
     """
-    if not is_chief():
-        agree(strategy, 0.0)
-    yield
-    if is_chief():
-        agree(strategy, 0.0)
+    values = np.asarray([values], np.float64)
+    if num_workers() == 1:
+        return values
+
+    @tf.function
+    def collect() -> tf.Tensor:
+        def own() -> tf.Tensor:
+            context = tf.distribute.get_replica_context()
+            return context.all_gather(tf.constant(values), axis=0)
+
+        return strategy.run(own)
+
+    return np.asarray(strategy.experimental_local_results(collect())[0])
 
 
 @contextmanager

@@ -11,6 +11,8 @@ import time
 import numpy as np
 
 from scn_tf.batches import PairSampler
+from scn_tf.crew import local_devices
+from scn_tf.distribution import num_workers
 from scn_tf.feature_cache import FeatureCache
 from scn_tf.feed import distributed_batches
 from scn_tf.feed import Feed
@@ -63,7 +65,7 @@ def dry_run_text(run: Run) -> str:
         for part in (run.backbone.neck, run.head)
         for variable in part.trainable_variables
     )
-    fill_seconds = cached / _patches_per_second(run)
+    fill_seconds = cached / _patches_per_second(run) / _num_filling(run)
     rows = {
         "photographs": f"{len(graph.image_ids):,} to train on, "
         f"{len(held_out.image_ids):,} held out",
@@ -150,6 +152,13 @@ def _patches_per_second(run: Run) -> float:
     start = time.perf_counter()
     forward(patches)["targets"].numpy()
     return _PATCHES / (time.perf_counter() - start)
+
+
+def _num_filling(run: Run) -> int:
+    """How many fill the cache side by side; processors share their cores."""
+    devices = local_devices(run.strategy)
+    gpus = [name for name in devices if "GPU" in name]
+    return num_workers() * max(len(gpus), 1)
 
 
 def _size(number: float) -> str:

@@ -7,39 +7,39 @@ is missing.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
 import os
 import pathlib
-import time
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-import tqdm
 from absl import logging
 
 from scn_tf.backbones.backbone import Backbone
-from scn_tf.background import Background
+from scn_tf.cache_fill import fill_shards
 from scn_tf.cache_shards import CacheShards
-from scn_tf.frozen_pass import frozen_pass
+from scn_tf.crew import Crew
+from scn_tf.frozen_pass import frozen_passes
 from scn_tf.frozen_pass import FrozenPass
 from scn_tf.host_memory import available_memory
 from scn_tf.precision import chosen_precision
-from scn_tf.run_log import progress_interval
+from scn_tf.precision import PRECISIONS
 from scn_tf.sharded_array import ShardedArray
 from tfrecords.errors import InputError
 
 _FORMAT = 3  # raise when the layout of a cache folder changes
 _SHARD_BYTES = 128 * 2**20  # lost at most when a fill is interrupted
+_KEY_DIGITS = 12  # of a key; so many have room in a float64
 _BATCH_BYTES = 64 * 2**20
 _BATCH = 256  # patches read and written at a time, where they are not large
 _SMALLEST_BATCH = 32
-_AHEAD = 2  # batches read, and copied and written, beside the computing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,10 +49,12 @@ class CacheOptions:
     Attributes:
         dtype: of what is stored, one of `cache_shards.CACHE_DTYPES`.
         precision: of the frozen networks, one of `precision.PRECISIONS`.
+        crew: the devices and workers that compute it.
     """
 
     dtype: str = "float16"
     precision: str = "auto"
+    crew: Crew = Crew()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,15 +118,15 @@ def cached_features(
         options: by default `CacheOptions()`.
 
     Raises:
-        InputError: if the disk is full or a feature does not fit the dtype.
+        InputError: if the disk is full, a feature does not fit the dtype, or
+            workers do not fill the same cache.
     """
     options = options or CacheOptions()
     networks = (backbone.trunk, frozen_neck)
     weights = description.get("weights")
-    precision = chosen_precision(options.precision, *networks, weights)
-    row_shapes = {"targets": (backbone.num_features,)}
-    if backbone.trunk.count_params():
-        row_shapes["features"] = backbone.trunk.output_shape[1:]
+    crew = options.crew
+    precision = _precision(options.precision, crew, *networks, weights)
+    row_shapes = _row_shapes(backbone)
     batch = _batch(row_shapes, options.dtype)
     description = {
         **description,
@@ -144,20 +146,90 @@ def cached_features(
         row_shapes,
         options.dtype,
     )
-    shards.begin(description)
-    missing = shards.missing()
-    if missing:
-        network = frozen_pass(*networks, precision, options.dtype, weights)
-        _fill(shards, missing, network, read, batch)
+    _begin(shards, description, crew)
+    passes = functools.partial(
+        frozen_passes, *networks, precision, options.dtype, weights
+    )
+    _fill_missing(shards, crew, passes, read, batch)
     arrays = shards.open()
     return FeatureCache(arrays.get("features"), arrays["targets"])
 
 
+def _precision(precision: str, crew: Crew, *networks: Any) -> str:
+    """Returns the precision meant by `precision`: the chief's, for all."""
+    number = 0
+    if crew.leads:
+        number = PRECISIONS.index(chosen_precision(precision, *networks))
+    return PRECISIONS[int(crew.gather([number])[0, 0])]
+
+
+def _begin(shards: CacheShards, description: dict, crew: Crew) -> None:
+    """Has the chief make the folder, and the others see it.
+
+    Raises:
+        InputError: if workers mean different caches or do not see the
+            chief's folder.
+    """
+    if crew.leads:
+        shards.begin(description)
+    keys = crew.gather([int(_key(description)[:_KEY_DIGITS], 16)])
+    if (keys != keys[0]).any():
+        raise InputError(
+            "The workers would not compute the same feature cache: their "
+            "records, weights or flags differ. Give all of them the same "
+            "command and the same files."
+        )
+    if not shards.folder.is_dir():
+        raise InputError(
+            f"{shards.folder} was made by another worker and is not seen "
+            "here. Give all workers a --run_dir that all see."
+        )
+
+
+def _fill_missing(
+    shards: CacheShards,
+    crew: Crew,
+    passes: Callable[..., Sequence[FrozenPass]],
+    read: Callable[[range], tf.data.Dataset],
+    batch: int,
+) -> None:
+    """Returns when all shards are there, each computed by one worker."""
+    missing = _missing(shards, crew)
+    own = crew.share(missing)
+    lacking = sum(len(shards.ranges()[number]) for number in missing)
+    if own:
+        # The progress bar of a share begins at nothing.
+        num_there = shards.num_rows - lacking if own == missing else 0
+        networks = passes(devices=crew.devices)
+        fill_shards(shards, own, networks, read, batch, num_there)
+    if missing:
+        crew.wait()
+
+
+def _missing(shards: CacheShards, crew: Crew) -> list[int]:
+    """Numbers of the shards to be computed; each worker verifies its share."""
+    is_missing = np.zeros(len(shards.ranges()))
+    if not len(is_missing):
+        return []
+    is_missing[shards.missing(crew.share(range(len(is_missing))))] = 1
+    return np.flatnonzero(crew.gather(is_missing).any(axis=0)).tolist()
+
+
 def _folder(cache_dir: str | os.PathLike, description: dict) -> pathlib.Path:
-    text = json.dumps(description, sort_keys=True)
-    key = hashlib.sha256(text.encode()).hexdigest()
     kind = description.get("kind", "patches")
-    return pathlib.Path(cache_dir) / f"{kind}-{key[:16]}"
+    return pathlib.Path(cache_dir) / f"{kind}-{_key(description)[:16]}"
+
+
+def _key(description: dict) -> str:
+    text = json.dumps(description, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _row_shapes(backbone: Backbone) -> dict[str, tuple[int, ...]]:
+    shapes = {"targets": (backbone.num_features,)}
+    if backbone.trunk.count_params():
+        shapes["features"] = backbone.trunk.output_shape[1:]
+    return shapes
 
 
 def _row_bytes(row_shapes: dict, dtype: str) -> int:
@@ -202,74 +274,3 @@ def in_memory(cache: FeatureCache, memory: int | None) -> FeatureCache:
     return FeatureCache(
         *(None if array is None else np.asarray(array) for array in arrays)
     )
-
-
-def _fill(
-    shards: CacheShards,
-    missing: list[int],
-    network: FrozenPass,
-    read: Callable[[range], tf.data.Dataset],
-    batch: int,
-) -> None:
-    """Computes the missing shards; reading and writing run beside it."""
-    ranges = shards.ranges()
-    todo = sum(len(ranges[number]) for number in missing)
-    begin = time.perf_counter()
-    with (
-        tqdm.tqdm(
-            total=shards.num_rows,
-            initial=shards.num_rows - todo,
-            desc=f"feature cache, {shards.folder.name.partition('-')[0]}",
-            unit="patch",
-            mininterval=progress_interval(),
-        ) as progress,
-        Background(_AHEAD) as background,
-    ):
-        for run in _runs(missing):
-            rows = range(ranges[run[0]].start, ranges[run[-1]].stop)
-            dataset = read(rows).rebatch(batch).prefetch(_AHEAD)
-            batches = iter(dataset)
-            for number in run:
-                arrays = shards.empty(number)
-                for start in range(0, len(ranges[number]), batch):
-                    patches = next(batches, ())
-                    expected = ranges[number][start : start + batch]
-                    _check_number(patches, expected, shards.num_rows)
-                    outputs = network(patches)
-                    background.submit(_store, arrays, start, outputs)
-                    progress.update(len(patches))
-                background.submit(shards.write, number, arrays)
-    seconds = time.perf_counter() - begin
-    logging.info("Cached %d patches, %.1f patches/s.", todo, todo / seconds)
-
-
-def _runs(numbers: list[int]) -> Iterator[list[int]]:
-    """Splits rising numbers into runs without gaps."""
-    splits = np.flatnonzero(np.diff(numbers) > 1) + 1
-    for run in np.split(numbers, splits):
-        yield run.tolist()
-
-
-def _check_number(patches: Sequence, rows: range, num_patches: int) -> None:
-    """Raises InputError if the records gave fewer patches than `rows`."""
-    if len(patches) < len(rows):
-        raise InputError(
-            f"The records ended at patch {rows.start + len(patches)}, "
-            f"{num_patches} were expected. Delete the records folder and "
-            "build it again."
-        )
-
-
-def _store(
-    arrays: dict[str, np.ndarray], start: int, outputs: dict[str, tf.Tensor]
-) -> None:
-    """Copies what a batch gave into its shard's arrays."""
-    for name, array in arrays.items():
-        values = outputs[name].numpy()
-        if not np.isfinite(values).all():
-            raise InputError(
-                f"One of the {name} does not fit {array.dtype}. Give "
-                "--cache_dtype=float32 --precision=float32, or check the "
-                "weights."
-            )
-        array[start : start + len(values)] = values

@@ -17,6 +17,8 @@ from scn_tf.backbones.backbone import Backbone
 from scn_tf.backbones.preprocessing import as_images
 from scn_tf.batches import pair_offsets
 from scn_tf.config import Config
+from scn_tf.crew import Crew
+from scn_tf.crew import local_devices
 from scn_tf.distribution import is_chief
 from scn_tf.distribution import make_strategy
 from scn_tf.evaluation.context import ContextCheck
@@ -146,10 +148,10 @@ class Run:
         _ = self.backbone, self.frozen_neck, self.head
 
     def fill_caches(self) -> None:
-        """Fills the caches that the training reads."""
+        """Fills the caches that the training reads, all workers together."""
         if self.config.feature_cache:
-            self.cache(self.train_splits, "proposals")
-        self.cache(self.held_out_splits, "proposals")
+            self.cache(self.train_splits, "proposals", together=True)
+        self.cache(self.held_out_splits, "proposals", together=True)
 
     @property
     def trains_on_cache(self) -> bool:
@@ -157,22 +159,32 @@ class Run:
         has_trunk = self.backbone.trunk.count_params() > 0
         return self.config.feature_cache and has_trunk
 
-    def cache(self, splits: tuple[str, ...], kind: str) -> FeatureCache:
+    def cache(
+        self, splits: tuple[str, ...], kind: str, together: bool = False
+    ) -> FeatureCache:
         """Trunk features and targets of all patches of a kind.
 
         Args:
             splits: the photographs.
             kind: "proposals", "objects" or "images".
+            together: whether all workers ask for it at once; each then
+                computes a share of what is missing.
         """
         if (splits, kind) not in self._caches:
-            cache = self._open_cache(splits, kind)
+            cache = self._open_cache(splits, kind, together)
             # The training finds a place of its own for what it reads.
             if not (self.trains_on_cache and splits == self.train_splits):
                 cache = in_memory(cache, self.cache_memory())
             self._caches[splits, kind] = cache
         return self._caches[splits, kind]
 
-    def _open_cache(self, splits: tuple[str, ...], kind: str) -> FeatureCache:
+    def _open_cache(
+        self, splits: tuple[str, ...], kind: str, together: bool
+    ) -> FeatureCache:
+        config = self.config
+        crew = Crew(
+            local_devices(self.strategy), self.strategy if together else None
+        )
         graph = self.graph(splits)
         counts = {
             "proposals": len(graph.boxes),
@@ -180,7 +192,7 @@ class Run:
             "images": len(graph.image_ids),
         }
         return cached_features(
-            self.config.run_dir / "cache",
+            config.run_dir / "cache",
             {
                 "records": self.manifest.digest,
                 "bad_records": graph.bad_records,
@@ -194,7 +206,7 @@ class Run:
                 graph, kind, self.backbone.image_size, rows=rows
             ),
             counts[kind],
-            CacheOptions(self.config.cache_dtype, self.config.precision),
+            CacheOptions(config.cache_dtype, config.precision, crew),
         )
 
     def cache_memory(self) -> int:

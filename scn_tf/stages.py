@@ -20,7 +20,6 @@ from scn_tf.backbones.preprocessing import as_images
 from scn_tf.backbones.weights import require_weights
 from scn_tf.checkpoint import Checkpoints
 from scn_tf.config import Config
-from scn_tf.distribution import chief_first
 from scn_tf.distribution import is_chief
 from scn_tf.feed import distributed_batches
 from scn_tf.feed import make_feed
@@ -89,8 +88,7 @@ def train(run: Run) -> None:
     _warn_of_random_weights(run)
     sampler = make_sampler(run)
     run.make_networks()
-    with chief_first(run.strategy):
-        run.fill_caches()
+    run.fill_caches()
     feed = make_feed(run)
     with run.strategy.scope():
         optimizer = make_optimizer(

@@ -49,3 +49,18 @@ def test_an_error_of_the_block_is_not_replaced():
         with Background(5) as background:
             background.submit(fail)
             raise ValueError("own")
+
+
+def test_several_threads_work_side_by_side():
+    together = threading.Barrier(3, timeout=30)
+    with Background(3, num_threads=3) as background:
+        for _ in range(3):
+            background.submit(together.wait)
+
+
+def test_a_call_that_was_left_out_says_so():
+    with pytest.raises(KeyError, match="broken"):
+        with Background(5) as background:
+            background.submit(fail)
+            background.submit(lambda: None).result()
+            pytest.fail("the error was not raised")

@@ -83,3 +83,9 @@ def test_a_lost_worker_is_said_in_plain_words(monkeypatch):
     with pytest.raises(InputError, match="worker was lost.*peer is gone"):
         with distribution.workers_watched():
             raise lost
+
+
+def test_alone_one_row_is_gathered(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    strategy = tf.distribute.get_strategy()
+    assert distribution.gather(strategy, [1.0, 2.0]).tolist() == [[1.0, 2.0]]

@@ -1,5 +1,6 @@
 """Laws of the feature cache: right, used again, never half-written."""
 
+import dataclasses
 import errno
 import os
 import pathlib
@@ -20,10 +21,12 @@ from scn_tf.backbones import build_backbone
 from scn_tf.backbones import frozen_copy
 from scn_tf.cache_shards import CACHE_DTYPES
 from scn_tf.cache_shards import CacheShards
+from scn_tf.crew import Crew
 from scn_tf.feature_cache import cached_features
 from scn_tf.feature_cache import CacheOptions
 from scn_tf.feature_cache import in_memory
 from scn_tf.feature_cache import weights_digest
+from scn_tf.precision import PRECISIONS
 from tfrecords.errors import InputError
 
 NUM = 70  # three shards of at most 32
@@ -292,3 +295,78 @@ def test_a_shard_has_about_128_megabytes(
     shapes = {"all": (row_values,)}
     assert feature_cache._batch(shapes, dtype) == batch
     assert feature_cache._rows_per_shard(shapes, dtype, batch) == rows
+
+
+@dataclasses.dataclass(frozen=True)
+class Second(Crew):
+    """The second of two workers; what the chief says is made up."""
+
+    chief: tuple[np.ndarray, ...] = ()
+
+    leads = False
+
+    def share(self, items):
+        return items[len(items) // 2 :]
+
+    def gather(self, values):
+        said = self.chief[len(GATHERED)]
+        GATHERED.append(list(values))
+        return np.array([values if said is None else said, values])
+
+    def wait(self):
+        GATHERED.append("wait")
+
+
+GATHERED = []
+FLOAT32 = [PRECISIONS.index("float32")]
+SAME = None  # the chief says what this one says
+
+
+def fill_as_second(folder, source, *chief, precision="float32"):
+    GATHERED.clear()
+    crew = Second(chief=chief)
+    options = CacheOptions("float32", precision, crew=crew)
+    return fill(folder, source, options=options)
+
+
+def test_a_worker_verifies_and_computes_its_share_alone(tmp_path, monkeypatch):
+    fill(tmp_path, Source())
+    before = content(tmp_path)
+    for path in tmp_path.rglob("shard-*"):
+        if "00001" not in path.name:
+            path.unlink()
+    verified = []
+    fault = CacheShards._fault
+
+    def watched(shards, number):
+        verified.append(number)
+        return fault(shards, number)
+
+    monkeypatch.setattr(CacheShards, "_fault", watched)
+    source = Source()
+    fill_as_second(tmp_path, source, FLOAT32, SAME, [1.0, 0.0, 0.0])
+    assert verified == [1, 2]
+    assert source.read == list(range(64, NUM))
+    assert GATHERED[2:] == [[0, 0, 1], "wait"]
+    whole = content(tmp_path)
+    assert {name: before[name] for name in whole} == whole
+
+
+def test_the_chief_decides_on_the_precision(tmp_path, monkeypatch):
+    fill(tmp_path, Source(), options=CacheOptions("float32", "bfloat16"))
+    monkeypatch.setattr(feature_cache, "chosen_precision", pytest.fail)
+    source = Source()
+    chief = [PRECISIONS.index("bfloat16")], SAME, [0, 0, 0]
+    fill_as_second(tmp_path, source, *chief, precision="auto")
+    assert not source.read
+
+
+def test_workers_of_different_caches_are_refused(tmp_path):
+    fill(tmp_path, Source())
+    with pytest.raises(InputError, match="records, weights or flags differ"):
+        fill_as_second(tmp_path, Source(), FLOAT32, [12345])
+
+
+def test_a_folder_that_a_worker_does_not_see_is_named(tmp_path):
+    with pytest.raises(InputError, match="--run_dir that all see"):
+        fill_as_second(tmp_path, Source(), FLOAT32, SAME)

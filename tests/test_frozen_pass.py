@@ -1,5 +1,7 @@
 """Laws of the pass through the frozen networks."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import keras
 import numpy as np
 import pytest
@@ -7,10 +9,12 @@ import tensorflow as tf
 from tiny import SIZE
 from tiny import tiny_backbone
 
+from scn_tf import frozen_pass as frozen_pass_module
 from scn_tf.backbones import build_backbone
 from scn_tf.backbones import frozen_copy
 from scn_tf.backbones.preprocessing import as_images
 from scn_tf.frozen_pass import frozen_pass
+from scn_tf.frozen_pass import frozen_passes
 
 PATCHES = np.random.default_rng(0).integers(0, 256, (70, SIZE, SIZE, 3))
 PATCHES = PATCHES.astype(np.uint8)
@@ -59,10 +63,41 @@ def test_other_weights_are_not_mistaken_for_earlier_ones():
     backbone = tiny_backbone()
     patches = tf.constant(PATCHES[:2])
     args = (backbone.trunk, backbone.neck, "float32", "float32")
-    first = frozen_pass(*args, "digest")
-    assert frozen_pass(*args, "digest") is first
+    (first,) = passes = frozen_passes(*args, "digest")
+    assert frozen_passes(*args, "digest") is passes
     kernel = backbone.trunk.weights[0]
     kernel.assign(keras.ops.zeros_like(kernel))
-    second = frozen_pass(*args, "another digest")
+    (second,) = frozen_passes(*args, "another digest")
     assert not np.any(second(patches)["features"])
     assert np.any(first(patches)["features"])
+
+
+def test_each_device_has_networks_of_its_own_and_gives_the_same_bits():
+    backbone = tiny_backbone()
+    devices = ("CPU:0", "CPU:1")
+    args = (backbone.trunk, backbone.neck, "float32", "float16", None, devices)
+    results = [run(tf.constant(PATCHES)) for run in frozen_passes(*args)]
+    for device, outputs in zip(devices, results, strict=True):
+        for name, values in outputs.items():
+            assert values.device.endswith(device)
+            np.testing.assert_array_equal(values, results[0][name])
+
+
+def test_calls_from_other_threads_trace_nothing(monkeypatch):
+    traced = []
+
+    def counted(patches):
+        traced.append(patches.shape)
+        return as_images(patches)
+
+    monkeypatch.setattr(frozen_pass_module, "as_images", counted)
+    backbone = tiny_backbone()
+    args = (backbone.trunk, backbone.neck, "float32", "float16")
+    runs = [frozen_pass(*args, device) for device in ("", "CPU:1")]
+    assert len(traced) == 2
+    with ThreadPoolExecutor(2) as pool:
+        for run in runs:
+            for number in (1, 70):
+                pool.submit(run, PATCHES[:number]).result()
+            run(PATCHES)
+    assert len(traced) == 2

@@ -59,6 +59,19 @@ def test_parts_are_made_once(run):
     assert run.cache(("val",), "proposals") is first
 
 
+def test_two_devices_fill_the_bytes_of_one(run, demo_run, tmp_path):
+    run.cache(("val",), "images")
+    flags = ["--precision=float32", "--devices=CPU:0,CPU:1"]
+    both = open_run(demo_run, tmp_path / "run", *flags)
+    assert both.strategy.num_replicas_in_sync == 2
+    both.cache(("val",), "images")
+    one, other = (each.config.run_dir / "cache" for each in (run, both))
+    (folder,) = other.iterdir()
+    for path in folder.iterdir():
+        stored = one / folder.name / path.name
+        assert stored.read_bytes() == path.read_bytes()
+
+
 def test_source_vectors_are_the_necks(run):
     graph = run.graph(("val",))
     nodes = np.array([5, 0, 2, 0])  # any order, more than once
