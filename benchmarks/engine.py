@@ -70,6 +70,7 @@ _CASES = flags.DEFINE_list(
 )
 _PATCHES, _PAIRS, _EPOCHS = 43_000, 160_000, 200
 _BATCH = 64  # the paper's
+_HELD = 1024  # patches of made-up features that steps are taken on
 _RATE = 1e-9  # random weights explode at a useful one
 
 
@@ -168,10 +169,10 @@ def _engine_sides(backbone: Backbone, graph: PairGraph):
         yield Side("images, 64 pairs", filled, _live_rate(backbone, graph))
         return
     rng = np.random.default_rng(0)
-    number = min(len(graph.boxes), 1024)
+    number = min(len(graph.boxes), _HELD)
     graph = _first(graph, number)
-    shape = (len(graph.boxes), *backbone.neck.input_shape[1:])
-    targets = rng.random((len(graph.boxes), backbone.num_features), np.float32)
+    shape = (number, *backbone.neck.input_shape[1:])
+    targets = rng.random((number, backbone.num_features), np.float32)
     features = rng.random(shape, np.float32).astype(np.float16)
     cache = FeatureCache(features, targets.astype(np.float16))
     held = DeviceCache(cache, tf.distribute.get_strategy())

@@ -57,7 +57,6 @@ class Config:
     train_split: str
     batch_pairs: int
     batching: str
-    jit_compile: str
     feature_cache: bool
     cache_dtype: str
     cache_memory: float
@@ -90,7 +89,6 @@ def config_from_flags(
     training = {
         field.name: values[field.name].value
         for field in dataclasses.fields(TrainOptions)
-        if field.name != "jit_compile"  # decided once the network is known
     }
     named.update(
         run_dir=run_dir,

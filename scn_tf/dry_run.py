@@ -105,7 +105,7 @@ def _step_seconds(run: Run, sampler: PairSampler) -> float:
     with run.strategy.scope():
         # A rate of zero: the weights stay what they are.
         still = dataclasses.replace(
-            run.training, learning_rate=0.0, weight_decay=0.0
+            run.config.training, learning_rate=0.0, weight_decay=0.0
         )
         optimizer = make_optimizer(still)
         trained = [*run.head.trainable_variables, *neck.trainable_variables]

@@ -94,7 +94,7 @@ def _cached(run: Run) -> Feed:
 
 def node_multiple(run: Run) -> int:
     """Numbers of nodes in a batch are multiples of this one."""
-    return _NODE_MULTIPLE if run.training.jit_compile else 1
+    return _NODE_MULTIPLE if run.config.training.jit_compile else 1
 
 
 def distributed_batches(
@@ -103,7 +103,7 @@ def distributed_batches(
     """The batches of some steps for every replica of this worker."""
     shares = Shares(
         replicas=run.strategy.num_replicas_in_sync,
-        accumulate=run.training.accumulate,
+        accumulate=run.config.training.accumulate,
         worker=worker_index(),
         workers=num_workers(),
     )

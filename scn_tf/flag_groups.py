@@ -158,12 +158,10 @@ def _define_training() -> None:
         ["sum", "mean"],
         "Over the feature dimensions (Eq. 2: sum).",
     )
-    flags.DEFINE_enum(
+    flags.DEFINE_bool(
         "jit_compile",
-        "auto",
-        ["auto", "true", "false"],
-        "Compile the step with XLA; auto: where it was measured to pay, see "
-        "BUILD.md.",
+        default.jit_compile,
+        "Compile the step with XLA; it does not pay on CPUs, see BUILD.md.",
     )
 
 

@@ -4,7 +4,6 @@ In: a `Config`. Out: pair graphs, networks, caches and the check, built when
 a stage first asks for them.
 """
 
-import dataclasses
 import functools
 
 import keras
@@ -32,9 +31,7 @@ from scn_tf.feature_cache import weights_digest
 from scn_tf.geometry import offset_spread
 from scn_tf.head import SpatialContextHead
 from scn_tf.host_memory import available_memory
-from scn_tf.recipe import TrainOptions
 from scn_tf.run_log import RunLog
-from scn_tf.step import pays_to_compile
 from tfrecords.manifest import Manifest
 from tfrecords.manifest import read_manifest
 from tfrecords.pair_graph import PairGraph
@@ -134,14 +131,6 @@ class Run:
             )
             head.build((None, num_features), (None, offsets.shape[-1]))
         return head
-
-    @functools.cached_property
-    def training(self) -> TrainOptions:
-        """The recipe, with all that depends on the network decided."""
-        compiled = self.config.jit_compile == "true"
-        if self.config.jit_compile == "auto":
-            compiled = pays_to_compile(self.backbone.neck)
-        return dataclasses.replace(self.config.training, jit_compile=compiled)
 
     def make_networks(self) -> None:
         """Makes all variables: of several workers, all must do so at once."""

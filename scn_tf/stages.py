@@ -92,7 +92,7 @@ def train(run: Run) -> None:
     feed = make_feed(run)
     with run.strategy.scope():
         optimizer = make_optimizer(
-            run.training, run.strategy.num_replicas_in_sync
+            config.training, run.strategy.num_replicas_in_sync
         )
     check = run.context_check(config.check_pairs)
     training = Training(
@@ -111,7 +111,7 @@ def train(run: Run) -> None:
         show=_show(run, sampler.steps_per_epoch),
     )
     checkpoints = _checkpoints(run, optimizer)
-    run_training(training, run.training, config.pace, checkpoints, run.log)
+    run_training(training, config.training, config.pace, checkpoints, run.log)
 
 
 def _show(run: Run, steps_per_epoch: int) -> Callable[[int], None]:

@@ -38,15 +38,6 @@ class Taken:
     waited: tf.Tensor
 
 
-def pays_to_compile(neck: keras.Model) -> bool:
-    """Whether XLA makes a step faster, as measured (see BUILD.md).
-
-    Args:
-        neck: the trained network.
-    """
-    return False
-
-
 def make_gradients(
     forward: Forward, options: TrainOptions
 ) -> Callable[[dict, Sequence], tuple[tf.Tensor, list[tf.Tensor]]]:

@@ -79,7 +79,7 @@ def test_the_trained_network_moves_the_predictions(opened):
 def test_compiled_steps_meet_few_shapes(opened):
     assert node_multiple(opened("--jit_compile=false")) == 1
     run = opened("--jit_compile=true")
-    assert run.training.jit_compile
+    assert run.config.training.jit_compile
     assert node_multiple(run) == 32
     feed, sampler = make_feed(run), make_sampler(run)
     batch = feed.fill(sampler.batch(0))
