@@ -52,6 +52,8 @@ from scn_tf.pair_model import forward_of
 from scn_tf.pair_model import patch_network
 from scn_tf.recipe import TrainOptions
 from scn_tf.step import make_steps
+from scn_tf.working_copy import working_copy
+from scn_tf.working_copy import WorkingCopies
 from tfrecords.manifest import read_manifest
 from tfrecords.pair_graph import PairGraph
 from tfrecords.pair_graph import read_pair_graph
@@ -63,6 +65,9 @@ _RECORDS_DIR = flags.DEFINE_string(
 _STEPS = flags.DEFINE_integer("steps", 4, "Measured steps of the engine.")
 _NAIVE_STEPS = flags.DEFINE_integer("naive_steps", 2, "The same, naive side.")
 _FILLED = flags.DEFINE_integer("patches", 256, "Patches of the filled cache.")
+_PRECISIONS = flags.DEFINE_list(
+    "training_precisions", ["float32", "bfloat16"], "Of the engine's steps."
+)
 _CASES = flags.DEFINE_list(
     "cases",
     ["fc6", "block5_conv1", "input"],
@@ -163,11 +168,19 @@ def _naive_rate(backbone: Backbone) -> float:
 
 def _engine_sides(backbone: Backbone, graph: PairGraph):
     """Measures the engine as it is given pairs, and images, of any number."""
-    has_trunk = backbone.trunk.count_params() > 0
     filled = _patches_per_second(backbone, graph)
-    if not has_trunk:
-        yield Side("images, 64 pairs", filled, _live_rate(backbone, graph))
-        return
+    for precision in _PRECISIONS.value:
+        if backbone.trunk.count_params():
+            yield from _cached_sides(backbone, graph, precision, filled)
+        else:
+            rate = _live_rate(backbone, graph, precision)
+            yield Side(f"{precision}, images, 64 pairs", filled, rate)
+
+
+def _cached_sides(
+    backbone: Backbone, graph: PairGraph, precision: str, filled: float
+):
+    """The sides of a frozen trunk."""
     rng = np.random.default_rng(0)
     number = min(len(graph.boxes), _HELD)
     graph = _first(graph, number)
@@ -178,11 +191,9 @@ def _engine_sides(backbone: Backbone, graph: PairGraph):
     held = DeviceCache(cache, tf.distribute.get_strategy())
     for batching, pairs in (("pairs", 64), ("images", 64), ("images", 256)):
         sampler = PairSampler(graph, pairs, batching)
-        head = SpatialContextHead(backbone.num_features)
-        model = cached_pair_model(backbone.neck, head)
         fill = inputs.node_inputs()
-        rate = _rate(model, forward_of(model, held), sampler, fill)
-        yield Side(f"{batching}, {pairs} pairs", filled, rate)
+        rate = _rate(backbone, precision, sampler, fill, held)
+        yield Side(f"{precision}, {batching}, {pairs} pairs", filled, rate)
 
 
 def _first(graph: PairGraph, number: int) -> PairGraph:
@@ -191,24 +202,40 @@ def _first(graph: PairGraph, number: int) -> PairGraph:
     return dataclasses.replace(graph, pairs=graph.pairs[inside])
 
 
-def _live_rate(backbone: Backbone, graph: PairGraph) -> float:
+def _live_rate(backbone: Backbone, graph: PairGraph, precision: str) -> float:
     """Pairs per second where nothing is frozen; pictures are read."""
     shape = (len(graph.boxes), backbone.num_features)
     cache = FeatureCache(None, np.zeros(shape, np.float16))
-    head = SpatialContextHead(backbone.num_features)
-    model = cached_pair_model(patch_network(backbone), head)
     fill = inputs.patch_inputs(graph, cache, backbone.image_size)
     sampler = PairSampler(graph, _BATCH, "images")
-    return _rate(model, forward_of(model), sampler, fill)
+    return _rate(backbone, precision, sampler, fill)
 
 
-def _rate(model, forward, sampler: PairSampler, fill: inputs.Fill) -> float:
+def _rate(
+    backbone: Backbone,
+    precision: str,
+    sampler: PairSampler,
+    fill: inputs.Fill,
+    held: DeviceCache | None = None,
+) -> float:
     """Pairs per second of the loop's own function, after a first step."""
+    head = SpatialContextHead(backbone.num_features)
+    head.build((None, backbone.num_features), (None, NUM_OFFSETS))
+    originals = (backbone.neck, head)
+    neck, fast_head = (working_copy(part, precision) for part in originals)
+    if not held:
+        network = patch_network(dataclasses.replace(backbone, neck=neck))
+        model = cached_pair_model(network, fast_head)
+    else:
+        model = cached_pair_model(neck, fast_head)
     options = TrainOptions(learning_rate=_RATE)
     strategy = tf.distribute.get_strategy()
     optimizer = make_optimizer(options)
-    trained = model.trainable_variables
+    trained = [v for part in originals for v in part.trainable_variables]
     optimizer.build(trained)
+    optimizer.working = WorkingCopies(originals, (neck, fast_head))
+    optimizer.working.refresh()
+    forward = forward_of(model, held)
     steps = make_steps(forward, trained, optimizer, strategy, options)
     chunks = [range(step, step + 1) for step in range(_STEPS.value + 1)]
     batches = iter(batch_dataset(sampler, fill, chunks))

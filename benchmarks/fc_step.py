@@ -2,10 +2,11 @@
 
 VGG19 with random weights: fc6, fc7 and the spatial context module are
 trained on cached features, every patch of a batch different (the most work
-that a batch can be), float32. The floor is the larger of the arithmetic over
-the speed of a product of two 4096 x 4096 matrices, and of the bytes that have
-to move over the speed of an addition of two vectors of 400 MB. Both, the step
-and PyTorch's take turns in one run; prints medians and the ratios.
+that a batch can be), in float32 or by flag in bfloat16. The floor is the
+larger of the arithmetic over the speed of a product of two 4096 x 4096
+matrices, and of the bytes that have to move over the speed of an addition of
+two vectors of 400 MB. Both, the step and PyTorch's take turns in one run;
+prints medians and the ratios.
 
     python -m benchmarks.fc_step --torch_python=PYTHON_WITH_TORCH
 """
@@ -21,7 +22,6 @@ import time
 from collections.abc import Callable
 from collections.abc import Sequence
 
-import keras
 import numpy as np
 import tensorflow as tf
 from absl import app
@@ -29,6 +29,7 @@ from absl import flags
 from absl import logging
 
 from scn_tf.backbones import build_backbone
+from scn_tf.backbones.backbone import Backbone
 from scn_tf.chunks import join
 from scn_tf.device_cache import DeviceCache
 from scn_tf.feature_cache import FeatureCache
@@ -40,9 +41,15 @@ from scn_tf.pair_model import cached_pair_model
 from scn_tf.pair_model import forward_of
 from scn_tf.recipe import TrainOptions
 from scn_tf.step import make_steps
+from scn_tf.working_copy import TRAINING_PRECISIONS
+from scn_tf.working_copy import working_copy
+from scn_tf.working_copy import WorkingCopies
 
 _PAIRS = flags.DEFINE_list("pairs", ["64", "256"], "Pairs per step.")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Measurements of each side.")
+_PRECISION = flags.DEFINE_enum(
+    "training_precision", "float32", TRAINING_PRECISIONS, "Of the step."
+)
 _JIT_COMPILE = flags.DEFINE_bool("jit_compile", False, "Compile the step.")
 _TORCH_PYTHON = flags.DEFINE_string(
     "torch_python", "", "Python that has PyTorch; empty leaves it out."
@@ -61,13 +68,11 @@ def main(arguments: Sequence[str]) -> None:
         raise app.UsageError(f"Unknown arguments: {arguments[1:]}.")
     logging.set_verbosity(logging.WARNING)
     backbone = build_backbone("vgg19")
-    head = SpatialContextHead(backbone.num_features)
-    model = cached_pair_model(backbone.neck, head)
     for pairs in map(int, _PAIRS.value):
         sides = {
             "product": _product(),
             "addition": _addition(),
-            "step": _step(backbone, model, pairs),
+            "step": _step(backbone, pairs),
         }
         if _TORCH_PYTHON.value:
             sides["PyTorch"] = lambda pairs=pairs: _pytorch(pairs)
@@ -77,11 +82,11 @@ def main(arguments: Sequence[str]) -> None:
         for _ in range(_ROUNDS.value):
             for name, side in sides.items():
                 seconds[name].append(side())
-        _print(model, pairs, seconds)
+        _print(backbone, pairs, seconds)
 
 
-def _print(model: keras.Model, pairs: int, seconds: dict) -> None:
-    arithmetic, nbytes = _work(model, pairs)
+def _print(backbone: Backbone, pairs: int, seconds: dict) -> None:
+    arithmetic, nbytes = _work(backbone, pairs)
     floors, shares = [], []
     for product, addition, step in zip(
         seconds["product"], seconds["addition"], seconds["step"], strict=True
@@ -115,24 +120,32 @@ def _print(model: keras.Model, pairs: int, seconds: dict) -> None:
         )
 
 
-def _work(model: keras.Model, rows: int) -> tuple[int, int]:
+def _work(backbone: Backbone, rows: int) -> tuple[int, int]:
     """Operations and bytes of a step.
 
-    Every weight is multiplied with every row forward, backward to its
-    gradient and, but for the first layer's, backward to its inputs. It is
+    In float32 every weight is multiplied with every row forward, backward to
+    its gradient and, but for the first layer's, backward to its inputs. It is
     read for each but the gradient, which is written; the update reads
-    gradient, momentum and weight and writes the latter two.
+    gradient, momentum and weight and writes the latter two. In bfloat16
+    copies and gradients have half as many bytes, and copies are written too.
     """
-    weights = [int(np.prod(v.shape)) for v in model.trainable_variables]
+    weights = [int(np.prod(v.shape)) for v in backbone.neck.trainable_variables]
     first = max(weights)
-    arithmetic = 2 * rows * (3 * sum(weights) - first)
-    nbytes = 4 * (8 * sum(weights) - first)
-    return arithmetic, nbytes
+    # V1 and V2, and Vloc.
+    total = sum(weights) + 2 * backbone.num_features**2
+    total += NUM_OFFSETS * backbone.num_features
+    arithmetic = 2 * rows * (3 * total - first)
+    if _PRECISION.value != "float32":
+        return arithmetic, 2 * (3 * total - first) + (2 + 16 + 2) * total
+    return arithmetic, 4 * (8 * total - first)
 
 
 def _product() -> Callable[[], float]:
     shape = (_MATRIX, _MATRIX)
-    left, right = (tf.random.normal(shape, seed=seed) for seed in (0, 1))
+    left, right = (
+        tf.cast(tf.random.normal(shape, seed=seed), _PRECISION.value)
+        for seed in (0, 1)
+    )
     multiply = tf.function(tf.matmul)
     return lambda: _seconds(lambda: multiply(left, right)[0, 0].numpy())
 
@@ -147,8 +160,14 @@ def _addition() -> Callable[[], float]:
     return lambda: _seconds(add)
 
 
-def _step(backbone, model: keras.Model, pairs: int) -> Callable[[], float]:
+def _step(backbone: Backbone, pairs: int) -> Callable[[], float]:
     """Seconds of one of the loop's steps; all patches differ."""
+    head = SpatialContextHead(backbone.num_features)
+    width = (None, backbone.num_features)
+    head.build(width, (None, NUM_OFFSETS))
+    originals = (backbone.neck, head)
+    copies = [working_copy(part, _PRECISION.value) for part in originals]
+    model = cached_pair_model(*copies)
     rng = np.random.default_rng(0)
     number = max(_PATCHES, 2 * pairs)
     shape = (number, *backbone.neck.input_shape[1:])
@@ -162,8 +181,10 @@ def _step(backbone, model: keras.Model, pairs: int) -> Callable[[], float]:
     strategy = tf.distribute.get_strategy()
     held = DeviceCache(cache, strategy)
     optimizer = make_optimizer(options)
-    trained = model.trainable_variables
+    trained = [v for part in originals for v in part.trainable_variables]
     optimizer.build(trained)
+    optimizer.working = WorkingCopies(originals, copies)
+    optimizer.working.refresh()
     forward = forward_of(model, held)
     steps = make_steps(forward, trained, optimizer, strategy, options)
     batches = iter(_chunks(rng, number, pairs))
@@ -197,7 +218,8 @@ def _chunks(rng: np.random.Generator, number: int, pairs: int):
 
 def _pytorch(pairs: int) -> float:
     """Seconds of a step of PyTorch with the SGD that is faster."""
-    command = [_TORCH_PYTHON.value, str(_TORCH_SCRIPT), str(pairs), *_KINDS]
+    command = [_TORCH_PYTHON.value, str(_TORCH_SCRIPT), str(pairs)]
+    command += [_PRECISION.value, *_KINDS]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise app.UsageError(f"PyTorch failed: {done.stderr[-500:]}")

@@ -1,9 +1,10 @@
 """Training steps of VGG19's dense layers in PyTorch, for `benchmarks.fc_step`.
 
-    python torch_fc_step.py 64 foreach fused
+    python torch_fc_step.py 64 float32 foreach fused
 
 Runs in a Python that has PyTorch and nothing of this project. Prints a JSON
 object: seconds of a step by the kind of its SGD, the best of some steps.
+bfloat16 is autocast, with weights in float32.
 """
 
 import json
@@ -38,7 +39,7 @@ class Network(torch.nn.Module):
         return self.decode(torch.sigmoid(hidden))
 
 
-def main(pairs: str, *kinds: str) -> None:
+def main(pairs: str, precision: str, *kinds: str) -> None:
     """Measures every kind of SGD."""
     torch.manual_seed(0)
     number = int(pairs)
@@ -59,7 +60,8 @@ def main(pairs: str, *kinds: str) -> None:
         def step(network=network, optimizer=optimizer):
             rows = torch.randint(_PATCHES, (2, number))
             optimizer.zero_grad()
-            prediction = network(features[rows[0]].float(), offset)
+            with torch.autocast("cpu", torch.bfloat16, precision != "float32"):
+                prediction = network(features[rows[0]].float(), offset)
             target = targets[rows[1]].float()
             ((prediction - target) ** 2).sum().div(number).backward()
             optimizer.step()

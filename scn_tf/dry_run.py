@@ -15,17 +15,10 @@ from scn_tf.crew import local_devices
 from scn_tf.distribution import num_workers
 from scn_tf.feature_cache import FeatureCache
 from scn_tf.feed import distributed_batches
-from scn_tf.feed import Feed
 from scn_tf.feed import make_feed
 from scn_tf.feed import make_sampler
-from scn_tf.feed import node_multiple
 from scn_tf.frozen_pass import frozen_pass
-from scn_tf.inputs import cached_inputs
-from scn_tf.inputs import patch_inputs
 from scn_tf.optimizer import make_optimizer
-from scn_tf.pair_model import cached_pair_model
-from scn_tf.pair_model import forward_of
-from scn_tf.pair_model import patch_network
 from scn_tf.precision import chosen_precision
 from scn_tf.run import Run
 from scn_tf.step import make_steps
@@ -101,7 +94,13 @@ def _bytes_per_patch(run: Run) -> int:
 def _step_seconds(run: Run, sampler: PairSampler) -> float:
     """Seconds of a step after the first, which is traced."""
     neck = run.backbone.neck
-    feed = _made_up_feed(run, sampler)
+    # Features from nowhere, so that no cache must be filled.
+    number = len(sampler.graph.boxes)
+    made_up = FeatureCache(
+        _MadeUp((number, *neck.input_shape[1:])),
+        _MadeUp((number, run.backbone.num_features)),
+    )
+    feed = make_feed(run, made_up)
     with run.strategy.scope():
         # A rate of zero: the weights stay what they are.
         still = dataclasses.replace(
@@ -110,6 +109,8 @@ def _step_seconds(run: Run, sampler: PairSampler) -> float:
         optimizer = make_optimizer(still)
         trained = [*run.head.trainable_variables, *neck.trainable_variables]
         optimizer.build(trained)
+    optimizer.working = feed.working
+    feed.working.refresh()
     steps = make_steps(feed.forward, trained, optimizer, run.strategy, still)
     chunks = [range(1), range(1, 2), range(2, 2 + _STEPS)]
     batches = iter(distributed_batches(run, sampler, feed.fill, chunks))
@@ -118,27 +119,6 @@ def _step_seconds(run: Run, sampler: PairSampler) -> float:
     start = time.perf_counter()
     float(steps(batches, 0.0, float("inf")).loss)
     return (time.perf_counter() - start) / _STEPS
-
-
-def _made_up_feed(run: Run, sampler: PairSampler) -> Feed:
-    """Features from nowhere, so that no cache must be filled."""
-    backbone, multiple = run.backbone, node_multiple(run)
-    number = len(sampler.graph.boxes)
-    made_up = FeatureCache(
-        _MadeUp((number, *backbone.neck.input_shape[1:])),
-        _MadeUp((number, backbone.num_features)),
-    )
-    with run.strategy.scope():
-        if run.trains_on_cache:
-            model = cached_pair_model(backbone.neck, run.head)
-            fill = cached_inputs(made_up, multiple)
-        elif run.config.feature_cache:
-            model = cached_pair_model(patch_network(backbone), run.head)
-            size = backbone.image_size
-            fill = patch_inputs(sampler.graph, made_up, size, multiple)
-        else:
-            return make_feed(run)
-    return Feed(fill, forward_of(model))
 
 
 def _patches_per_second(run: Run) -> float:

@@ -12,6 +12,7 @@ from scn_tf.cache_shards import CACHE_DTYPES
 from scn_tf.pace import PaceOptions
 from scn_tf.precision import PRECISIONS
 from scn_tf.recipe import TrainOptions
+from scn_tf.working_copy import TRAINING_PRECISIONS
 from tfrecords.options import define_flags as define_records_flags
 from tfrecords.pair_graph import ON_BAD_RECORD
 
@@ -157,6 +158,13 @@ def _define_training() -> None:
         default.loss_reduction,
         ["sum", "mean"],
         "Over the feature dimensions (Eq. 2: sum).",
+    )
+    flags.DEFINE_enum(
+        "training_precision",
+        default.training_precision,
+        TRAINING_PRECISIONS,
+        "Precision of the trained networks in a step; their weights are kept "
+        "in float32.",
     )
     flags.DEFINE_bool(
         "jit_compile",

@@ -44,6 +44,7 @@ def make_gradient_norms(
         context = tf.distribute.get_replica_context()
         values = [v.value for part in parts.values() for v in part]
         _, gradients = gradients_of(take(chunk, 0), values)
+        gradients = [tf.cast(gradient, tf.float32) for gradient in gradients]
         gradients = iter(context.all_reduce("SUM", gradients))
         return {
             name: tf.linalg.global_norm([next(gradients) for _ in part])

@@ -50,7 +50,8 @@ class SpatialContextHead(keras.layers.Layer):
         offset_initial_spread: float = 1.0,
         **kwargs,
     ) -> None:
-        super().__init__(**kwargs)
+        # Offsets stay float32 in any case; the parts cast for themselves.
+        super().__init__(autocast=False, **kwargs)
         if offset_spread <= 0 or offset_gain < 0 or offset_initial_spread < 0:
             raise ValueError(
                 "`offset_spread` must be positive, `offset_gain` and "
@@ -62,16 +63,21 @@ class SpatialContextHead(keras.layers.Layer):
         self.offset_spread = offset_spread
         self.offset_gain = offset_gain
         self.offset_initial_spread = offset_initial_spread
-        self.content = keras.layers.Dense(self.num_hidden, name="v1")
+        self.content = keras.layers.Dense(
+            self.num_hidden, dtype=self.dtype_policy, name="v1"
+        )
         self.location = keras.layers.Dense(
             self.num_hidden,
+            dtype="float32",
             use_bias=False,  # one shared bias, V1's (specs, section 4.8)
             kernel_initializer=keras.initializers.RandomNormal(
                 stddev=self._initial_deviation()
             ),
             name="vloc",
         )
-        self.decode = keras.layers.Dense(num_features, name="v2")
+        self.decode = keras.layers.Dense(
+            num_features, dtype=self.dtype_policy, name="v2"
+        )
 
     def _initial_deviation(self) -> float:
         """Deviation of Vloc's entries for eight inputs of deviation gain."""
@@ -82,6 +88,7 @@ class SpatialContextHead(keras.layers.Layer):
 
     def build(self, source_shape: tuple, offset_shape: tuple) -> None:
         """Creates V1 [D, H], Vloc [8, H] and V2 [H, D]."""
+        self.build_shapes = (source_shape, offset_shape)
         self.content.build(source_shape)
         self.location.build(offset_shape)
         self.decode.build((*source_shape[:-1], self.num_hidden))
@@ -91,8 +98,9 @@ class SpatialContextHead(keras.layers.Layer):
     ) -> keras.KerasTensor:
         """Predicts the target patches' features (Eq. 1)."""
         offset = offset * (self.offset_gain / self.offset_spread)
-        hidden = ops.sigmoid(self.content(source) + self.location(offset))
-        return self.decode(hidden)  # [P, D]
+        content = ops.cast(self.content(source), "float32")
+        hidden = ops.sigmoid(content + self.location(offset))
+        return ops.cast(self.decode(hidden), "float32")  # [P, D]
 
     def compute_output_shape(
         self, source_shape: tuple, offset_shape: tuple

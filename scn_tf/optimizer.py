@@ -5,10 +5,13 @@ of VGG's dense layers an update is bound by memory: what counts is how often
 it reads and writes them.
 """
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
 from scn_tf.recipe import TrainOptions
+from scn_tf.working_copy import WorkingCopies
 
 # From so many numbers on a call of a compiled function pays.
 _LARGE = 2**20
@@ -42,6 +45,7 @@ class MomentumSGD(keras.optimizers.SGD):
         super().__init__(learning_rate, momentum, **kwargs)
         self.decay = decay
         self.compiled = compiled
+        self.working = WorkingCopies()  # moved along with the weights
 
     def update_step(
         self,
@@ -50,20 +54,31 @@ class MomentumSGD(keras.optimizers.SGD):
         learning_rate: tf.Tensor,
     ) -> None:
         """Moves one variable."""
+        index = self._get_variable_index(variable)
+        original = self._trainable_variables[index]
+        copy = self.working.of(original)
+        copies = () if copy is original else (copy.value,)
         if not self.momentum:
+            gradient = tf.cast(gradient, variable.dtype)
             pulled = gradient + self.decay * variable
             super().update_step(pulled, variable, learning_rate)
+            _round(variable, copies)
             return
         rate, factor, decay = (
             tf.cast(number, variable.dtype)
             for number in (learning_rate, self.momentum, self.decay)
         )
-        momentum = self.momentums[self._get_variable_index(variable)].value
+        momentum = self.momentums[index].value
         if self.compiled and variable.shape.num_elements() >= _LARGE:
             strategy = tf.distribute.get_strategy()
-            (momentum,) = strategy.experimental_local_results(momentum)
-            _one_pass(variable, momentum, gradient, rate, factor, decay)
+            momentum, *copies = (
+                strategy.experimental_local_results(value)[0]
+                for value in (momentum, *copies)
+            )
+            numbers = (rate, factor, decay)
+            _one_pass(variable, momentum, copies, gradient, *numbers)
             return
+        gradient = tf.cast(gradient, variable.dtype)
         if self.decay:
             gradient += decay * variable
         tf.raw_ops.ResourceApplyKerasMomentum(
@@ -73,6 +88,7 @@ class MomentumSGD(keras.optimizers.SGD):
             grad=gradient,
             momentum=factor,
         )
+        _round(variable, copies)
 
     def get_config(self) -> dict:
         """The constructor's arguments."""
@@ -84,15 +100,22 @@ class MomentumSGD(keras.optimizers.SGD):
 def _one_pass(
     variable: tf.Variable,
     momentum: tf.Variable,
+    copies: Sequence[tf.Variable],
     gradient: tf.Tensor,
     rate: tf.Tensor,
     factor: tf.Tensor,
     decay: tf.Tensor,
 ) -> None:
-    pulled = gradient + decay * variable
+    pulled = tf.cast(gradient, variable.dtype) + decay * variable
     speed = factor * momentum - rate * pulled
     momentum.assign(speed)
     variable.assign_add(speed)
+    _round(variable, copies)
+
+
+def _round(variable: tf.Variable, copies: Sequence[tf.Variable]) -> None:
+    for copy in copies:
+        copy.assign(tf.cast(variable, copy.dtype))
 
 
 def make_optimizer(

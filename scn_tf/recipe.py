@@ -22,6 +22,8 @@ class TrainOptions:
         accumulate: parts of a replica's batch that are computed one after
             the other, for batches that do not fit into memory at once.
         jit_compile: compile the step (XLA).
+        training_precision: of the trained networks in a step, one of
+            `working_copy.TRAINING_PRECISIONS`; weights stay float32.
     """
 
     epochs: int = 200
@@ -35,6 +37,7 @@ class TrainOptions:
     clip_norm: float = 0.0
     accumulate: int = 1
     jit_compile: bool = False
+    training_precision: str = "float32"
 
     def rate(self, epoch: int) -> float:
         """Learning rate of `epoch`, counted from 0."""

@@ -110,6 +110,7 @@ def train(run: Run) -> None:
         check=check.measure,
         show=_show(run, sampler.steps_per_epoch),
     )
+    optimizer.working = feed.working
     checkpoints = _checkpoints(run, optimizer)
     run_training(training, config.training, config.pace, checkpoints, run.log)
 

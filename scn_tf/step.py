@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from scn_tf.chunks import take
 from scn_tf.losses import pair_losses
+from scn_tf.optimizer import MomentumSGD
 from scn_tf.pair_model import Forward
 from scn_tf.recipe import TrainOptions
 
@@ -64,7 +65,7 @@ def make_gradients(
 def make_steps(
     forward: Forward,
     trained: Sequence[keras.Variable],
-    optimizer: keras.optimizers.Optimizer,
+    optimizer: MomentumSGD,
     strategy: tf.distribute.Strategy,
     options: TrainOptions,
 ) -> Callable[..., Taken]:
@@ -74,7 +75,8 @@ def make_steps(
         forward: a batch -> what the pair model says of it, see
             `scn_tf.pair_model.forward_of`.
         trained: the variables to move; all others stay.
-        optimizer: built on at least `trained`.
+        optimizer: built on at least `trained`; gradients are taken of its
+            working copies, where it has any.
         strategy: spreads the batch and adds the gradients up.
         options: the recipe.
 
@@ -154,7 +156,7 @@ def _next(iterator: Iterator) -> tuple[dict, tf.Tensor]:
 def _replica_update(
     forward: Forward,
     trained: Sequence[keras.Variable],
-    optimizer: keras.optimizers.Optimizer,
+    optimizer: MomentumSGD,
     strategy: tf.distribute.Strategy,
     options: TrainOptions,
 ) -> Callable[[list[dict]], tf.Tensor]:
@@ -168,14 +170,17 @@ def _replica_update(
             more, others = gradients_of(batch, variables)
             loss += more
             gradients = [
-                one + other
+                tf.cast(one, tf.float32) + tf.cast(other, tf.float32)
                 for one, other in zip(gradients, others, strict=True)
             ]
         return loss, gradients
 
     def update(batches: list[dict]) -> tf.Tensor:
-        values = [variable.value for variable in trained]
+        values = [optimizer.working.of(v).value for v in trained]
         loss, gradients = compiled_share(batches, values)
+        if options.clip_norm or num_replicas > 1:
+            # Sums over many numbers, or over replicas, need all digits.
+            gradients = [tf.cast(g, tf.float32) for g in gradients]
         if options.clip_norm:
             context = tf.distribute.get_replica_context()
             gradients = context.all_reduce("SUM", gradients)

@@ -24,6 +24,7 @@ from scn_tf.gradient_norms import make_gradient_norms
 from scn_tf.interrupt import signals_noticed
 from scn_tf.interrupt import StopFlag
 from scn_tf.interrupt import TrainingStopped
+from scn_tf.optimizer import MomentumSGD
 from scn_tf.pace import Pace
 from scn_tf.pace import PaceOptions
 from scn_tf.pair_model import Forward
@@ -46,7 +47,7 @@ class Training:
         forward: a batch -> what the pair model says of it.
         head: variables of the spatial context module.
         neck: variables of the neck.
-        optimizer: of head and neck.
+        optimizer: of head and neck; knows their working copies.
         strategy: where the model was made.
         batches: ranges of steps -> distributed chunks of their batches.
         steps_per_epoch: batches of one epoch.
@@ -61,7 +62,7 @@ class Training:
     forward: Forward
     head: list[keras.Variable]
     neck: list[keras.Variable]
-    optimizer: keras.optimizers.Optimizer
+    optimizer: MomentumSGD
     strategy: tf.distribute.Strategy
     batches: Callable[[Sequence[range]], tf.data.Dataset]
     steps_per_epoch: int
@@ -91,6 +92,7 @@ def train(
         training.optimizer.build(training.head + training.neck)
     checkpoints.remove_leftovers()
     first = checkpoints.restore()
+    training.optimizer.working.refresh()
     if len(set(agree(training.strategy, first))) > 1:
         raise InputError(
             "The workers found checkpoints of different steps. They must see "
@@ -127,7 +129,13 @@ class _Loop:
         self._since = _Since()
         self._parts = {"head": training.head, "neck": training.neck}
         self._gradient_norms = make_gradient_norms(
-            training.forward, self._parts, training.strategy, options
+            training.forward,
+            {
+                name: [training.optimizer.working.of(v) for v in part]
+                for name, part in self._parts.items()
+            },
+            training.strategy,
+            options,
         )
         chosen = {True: training.head, False: training.head + training.neck}
         self._steps = {

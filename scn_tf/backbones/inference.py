@@ -13,7 +13,7 @@ from scn_tf.backbones.cnn_m import LocalResponseNormalization
 from scn_tf.backbones.preprocessing import Preprocessing
 
 # Cheap, or harmed by half precision: means, powers and what is not folded.
-_FULL_PRECISION = (
+FULL_PRECISION = (
     keras.layers.BatchNormalization,
     keras.layers.GlobalAveragePooling2D,
     keras.layers.InputLayer,
@@ -62,7 +62,7 @@ def inference_copy(model: keras.Model, precision: str) -> keras.Model:
         config |= {
             name: "zeros" for name in config if name.endswith("_initializer")
         }
-        full = isinstance(layer, _FULL_PRECISION)
+        full = isinstance(layer, FULL_PRECISION)
         config["dtype"] = "float32" if full else precision
         if layer.name in normalizations:
             config["use_bias"] = True
