@@ -79,15 +79,13 @@ def _verdict(way: str, seed: str) -> dict:
     run_dir = folder / f"{batching}_{dtype}_{seed}"
     path = run_dir / "verdict.json"
     if not path.is_file():
-        # What is cached does not depend on the seed.
-        (folder / "cache").mkdir(parents=True, exist_ok=True)
-        run_dir.mkdir(exist_ok=True)
-        if not (run_dir / "cache").exists():
-            (run_dir / "cache").symlink_to(folder / "cache")
+        run_dir.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "scn_tf.main"]
         command += [f"--flagfile={_FLAGFILE.value}", f"--run_dir={run_dir}"]
         command += [f"--records_dir={_RECORDS_DIR.value}", f"--seed={seed}"]
         command += [f"--weights={_WEIGHTS.value}", f"--batching={batching}"]
+        # What is cached does not depend on the seed.
+        command += [f"--cache_dir={folder / 'cache'}"]
         command += [f"--cache_dtype={dtype}", f"--epochs={_EPOCHS.value}"]
         command += [f"--svm_c={_SVM_C.value}", "--picture_every=0"]
         command += ["--stages=records,train,evaluate"]

@@ -8,6 +8,9 @@ import pathlib
 
 from absl import flags
 
+from scn_tf.experiment_plan import Plan
+from scn_tf.experiment_plan import plan_from_flags
+from scn_tf.flag_groups import EXPERIMENTS_TITLE
 from scn_tf.flag_groups import STAGES
 from scn_tf.pace import PaceOptions
 from scn_tf.recipe import TrainOptions
@@ -31,7 +34,8 @@ class Config:
         weights: "imagenet", "none" or a file.
         training: the recipe.
         pace: when to save, show and profile.
-        values: value of every flag by name, to be written down.
+        plan: the experiment, where it is not a single run.
+        values: value of every flag of a run by name, to be written down.
 
     The other attributes are the flags of the same name.
     """
@@ -40,10 +44,12 @@ class Config:
     stages: tuple[str, ...]
     dry_run: bool
     records_dir: pathlib.Path
+    cache_dir: pathlib.Path
     records: BuildOptions
     records_runner: RunnerOptions
     training: TrainOptions
     pace: PaceOptions
+    plan: Plan
     keep: int
     checkpoint: str
     backbone: str
@@ -94,6 +100,7 @@ def config_from_flags(
         run_dir=run_dir,
         stages=tuple(stage for stage in STAGES if stage in values.stages),
         records_dir=pathlib.Path(values.records_dir or run_dir / "records"),
+        cache_dir=pathlib.Path(values.cache_dir or run_dir / "cache"),
         records=options_from_flags(values),
         records_runner=runner_from_flags(values),
         training=TrainOptions(**training),
@@ -103,12 +110,14 @@ def config_from_flags(
             values.profile,
             values.picture_every,
         ),
+        plan=plan_from_flags(values),
         devices=tuple(values.devices),
         svm_c=_numbers("svm_c", values.svm_c),
         values={
             name: values[name].value
-            for names in groups.values()
+            for title, names in groups.items()
             for name in names
+            if title != EXPERIMENTS_TITLE
         },
     )
     return Config(**named)

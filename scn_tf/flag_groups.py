@@ -9,6 +9,7 @@ from absl import flags
 from scn_tf.backbones import BACKBONES
 from scn_tf.batches import BATCHING
 from scn_tf.cache_shards import CACHE_DTYPES
+from scn_tf.experiment_plan import define_flags as define_experiment_flags
 from scn_tf.pace import PaceOptions
 from scn_tf.precision import PRECISIONS
 from scn_tf.recipe import TrainOptions
@@ -17,6 +18,7 @@ from tfrecords.options import define_flags as define_records_flags
 from tfrecords.pair_graph import ON_BAD_RECORD
 
 STAGES = ("records", "train", "evaluate", "export")
+EXPERIMENTS_TITLE = "Experiments: tables of many runs"
 
 
 def define_flags() -> dict[str, list[str]]:
@@ -31,6 +33,7 @@ def define_flags() -> dict[str, list[str]]:
         ("Batches and devices", _define_batches),
         ("Saving and watching", _define_saving),
         ("Verdict", _define_verdict),
+        (EXPERIMENTS_TITLE, define_experiment_flags),
     ):
         known = set(flags.FLAGS)
         define()
@@ -79,6 +82,12 @@ def _define_run() -> None:
     )
     flags.DEFINE_string(
         "records_dir", "", "Folder of the records; empty: RUN_DIR/records."
+    )
+    flags.DEFINE_string(
+        "cache_dir",
+        "",
+        "Folder of the feature caches, which runs may share; empty: "
+        "RUN_DIR/cache.",
     )
 
 

@@ -9,6 +9,7 @@ same command continues where the folder stands.
 import tfrecords.quiet_start  # noqa: F401
 
 # isort: split
+import functools
 import logging as stdlib_logging
 import pathlib
 import sys
@@ -24,6 +25,8 @@ from scn_tf.distribution import agree
 from scn_tf.distribution import is_chief
 from scn_tf.distribution import workers_watched
 from scn_tf.dry_run import dry_run_text
+from scn_tf.experiments import EXPERIMENTS
+from scn_tf.experiments.driver import Driver
 from scn_tf.interrupt import EXIT_CODE
 from scn_tf.interrupt import TrainingStopped
 from tfrecords.errors import InputError
@@ -31,6 +34,7 @@ from tfrecords.errors import InputError
 _ROOT = pathlib.Path(__file__).parents[1]
 _ROOMS = tuple(_ROOT / name for name in ("scn_tf", "tfrecords", "export"))
 _GROUPS = flag_groups.define_flags()
+_config_of = functools.partial(config.config_from_flags, groups=_GROUPS)
 _STAGES = {
     "records": stages.build_records,
     "train": stages.train,
@@ -50,7 +54,11 @@ def main(arguments: list[str]) -> int:
         return 2
     _quiet_libraries()
     try:
-        run = stages.start(config.config_from_flags(flags.FLAGS, _GROUPS))
+        if flags.FLAGS.experiment:
+            experiment = EXPERIMENTS[flags.FLAGS.experiment]
+            print(Driver(experiment, flags.FLAGS, _config_of).run())
+            return 0
+        run = stages.start(_config_of(flags.FLAGS))
         with workers_watched():
             if run.config.dry_run:
                 stages.build_records(run)

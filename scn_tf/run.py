@@ -5,6 +5,7 @@ a stage first asks for them.
 """
 
 import functools
+import hashlib
 
 import keras
 import numpy as np
@@ -181,9 +182,9 @@ class Run:
             "images": len(graph.image_ids),
         }
         return cached_features(
-            config.run_dir / "cache",
+            config.cache_dir,
             {
-                "records": self.manifest.digest,
+                "records": self._data_digest(graph, kind),
                 "bad_records": graph.bad_records,
                 "splits": list(splits),
                 "kind": kind,
@@ -197,6 +198,21 @@ class Run:
             counts[kind],
             CacheOptions(config.cache_dtype, config.precision, crew),
         )
+
+    def _data_digest(self, graph: PairGraph, kind: str) -> str:
+        """Of what the patches of a kind are cut from.
+
+        Objects and whole images do not depend on the proposals, so runs with
+        other proposals of the same photographs share what is cached of them.
+        """
+        if kind == "proposals":
+            return self.manifest.digest
+        digest = hashlib.sha256(self.manifest.source_digest.encode())
+        digest.update(str(self.manifest.options.get("max_side")).encode())
+        digest.update("\n".join(graph.image_ids).encode())
+        for array in (graph.sizes, graph.object_image, graph.object_boxes):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
 
     def cache_memory(self) -> int:
         """Bytes that one more cache may take of this machine's memory."""

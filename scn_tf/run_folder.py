@@ -16,6 +16,7 @@ import sys
 import tensorflow as tf
 from absl import logging
 
+from scn_tf.experiment_plan import Plan
 from tfrecords.errors import InputError
 from tfrecords.files import replacing
 
@@ -26,10 +27,10 @@ _FREE = (
     *("run_dir", "epochs", "devices", "records_dir", "data_dir", "weights"),
     *("num_workers", "beam_options", "on_bad_image", "on_bad_record"),
     *("save_every", "keep", "checkpoint", "steps_per_call", "profile"),
-    *("cache_memory", "picture_every"),
+    *("cache_memory", "cache_dir", "picture_every"),
 )
 _PATHS = (
-    *("data_dir", "records_dir", "weights", "edge_model"),
+    *("data_dir", "records_dir", "cache_dir", "weights", "edge_model"),
     *("proposals_file", "yolo_weights"),
 )
 _PACKAGES = (
@@ -61,17 +62,50 @@ def write_flags(run_dir: str | os.PathLike, flags: dict[str, object]) -> None:
             configuration, or cannot be made or written.
     """
     path = pathlib.Path(run_dir) / "flags.txt"
-    texts = {
-        name: _path_text(value) if name in _PATHS else _text(value)
-        for name, value in flags.items()
-        if name not in ("stages", "dry_run")
-    }
+    texts = _texts(flags)
     if path.is_file() and is_trained(run_dir):
         earlier = _read_flags(path)
         _refuse_other_flags(path.parent, earlier, texts)
         epochs = max(int(earlier["epochs"]), int(texts["epochs"]))
         texts["epochs"] = str(epochs)
-    lines = [f"--{name}={text}" for name, text in texts.items()]
+    _write(path, [f"--{name}={text}" for name, text in texts.items()])
+
+
+def write_experiment(
+    run_dir: str | os.PathLike, flags: dict[str, object], plan: Plan
+) -> None:
+    """Writes `flags.txt` of an experiment, a flagfile that replays it.
+
+    Args:
+        run_dir: the experiment's folder; made if missing.
+        flags: value by name, of every flag of its runs.
+        plan: the experiment and its variants.
+
+    Raises:
+        InputError: if the folder cannot be made or written.
+    """
+    lines = [f"--experiment={plan.experiment}"]
+    lines += [f"--seeds={','.join(map(str, plan.seeds))}"]
+    lines += [f"--variant={variant}" for variant in plan.variants]
+    lines += [f"--{name}={text}" for name, text in _texts(flags).items()]
+    _write(pathlib.Path(run_dir) / "flags.txt", lines)
+
+
+def configuration(flags: dict[str, object]) -> str:
+    """Returns a digest of what decides a run's result.
+
+    Args:
+        flags: value by name, of every flag of the run.
+    """
+    decisive = {
+        name: text
+        for name, text in _texts(flags).items()
+        if name == "epochs" or name not in _FREE
+    }
+    return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
+
+
+def _write(path: pathlib.Path, lines: list[str]) -> None:
     header = (
         "# The resolved flags of this run. To replay it:\n"
         "# python -m scn_tf.main --flagfile=flags.txt --run_dir=ANOTHER\n"
@@ -81,8 +115,16 @@ def write_flags(run_dir: str | os.PathLike, flags: dict[str, object]) -> None:
             temporary.write_text(header + "\n".join(lines) + "\n")
     except OSError as error:
         raise InputError(
-            f"--run_dir={run_dir} cannot be made or written: {error}."
+            f"--run_dir={path.parent} cannot be made or written: {error}."
         ) from error
+
+
+def _texts(flags: dict[str, object]) -> dict[str, str]:
+    return {
+        name: _path_text(value) if name in _PATHS else _text(value)
+        for name, value in flags.items()
+        if name not in ("stages", "dry_run")
+    }
 
 
 def is_trained(run_dir: str | os.PathLike) -> bool:

@@ -37,6 +37,9 @@ from tfrecords.build import build
 from tfrecords.errors import InputError
 from tfrecords.files import replacing
 
+# Called with the run and the number of epochs that it has had.
+Watch = Callable[[Run, int], None]
+
 _CHECKED_IMAGES = 8  # pictures on which every consumer is compared
 
 
@@ -81,8 +84,13 @@ def build_records(run: Run) -> None:
         link.symlink_to(config.records_dir.resolve())
 
 
-def train(run: Run) -> None:
-    """Records -> feature cache -> trained neck and head, checkpoints."""
+def train(run: Run, watch: Watch | None = None) -> None:
+    """Records -> feature cache -> trained neck and head, checkpoints.
+
+    Args:
+        run: its networks are trained.
+        watch: called at the start and after every epoch.
+    """
     config = run.config
     _record_environment(run)
     _warn_of_random_weights(run)
@@ -108,14 +116,16 @@ def train(run: Run) -> None:
         batch_pairs=sampler.batch_pairs,
         floor=check.floor,
         check=check.measure,
-        show=_show(run, sampler.steps_per_epoch),
+        show=_show(run, sampler.steps_per_epoch, watch),
     )
     optimizer.working = feed.working
     checkpoints = _checkpoints(run, optimizer)
     run_training(training, config.training, config.pace, checkpoints, run.log)
 
 
-def _show(run: Run, steps_per_epoch: int) -> Callable[[int], None]:
+def _show(
+    run: Run, steps_per_epoch: int, watch: Watch | None
+) -> Callable[[int], None]:
     """What draws pictures while the training runs; nothing but the chief's."""
     every = run.config.pace.picture_epochs()
     live = LivePictures(
@@ -129,7 +139,13 @@ def _show(run: Run, steps_per_epoch: int) -> Callable[[int], None]:
         epochs=run.config.training.epochs,
         every=every if is_chief() else 0,
     )
-    return live.show
+
+    def show(step: int) -> None:
+        live.show(step)
+        if watch and is_chief():
+            watch(run, step // steps_per_epoch)
+
+    return show
 
 
 def _checkpoints(run: Run, optimizer=None) -> Checkpoints:
@@ -162,8 +178,15 @@ def _record_environment(run: Run) -> None:
     )
 
 
-def _restore(run: Run) -> int:
-    """Loads a checkpoint into neck and head; returns its step."""
+def restore(run: Run) -> int:
+    """Loads the checkpoint to be judged into neck and head.
+
+    Returns:
+        Its step.
+
+    Raises:
+        InputError: if there is none.
+    """
     _record_environment(run)
     step = _checkpoints(run).restore(run.config.checkpoint)
     if not step:
@@ -178,7 +201,7 @@ def evaluate(run: Run) -> None:
     """Trained network -> verdict.json and pictures/."""
     if not is_chief():
         return
-    step = _restore(run)
+    step = restore(run)
     verdict = make_verdict(run)
     path = run.config.run_dir / "verdict.json"
     with replacing(path) as temporary:
@@ -195,7 +218,7 @@ def export_module(run: Run) -> None:
     """
     if not is_chief():
         return
-    step = _restore(run)
+    step = restore(run)
     module_dir = run.config.run_dir / "module"
     backbone = run.backbone
     save_feature_vector(

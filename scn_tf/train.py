@@ -125,7 +125,8 @@ class _Loop:
         self._checkpoints = checkpoints
         self._log = run_log
         self._total = checkpoints.total
-        self._limit = _EXPLODED * max(training.floor, 1e-6)
+        # Of a network whose features hardly differ the floor is nearly none.
+        self._limit = _EXPLODED * max(training.floor, 1.0)
         self._since = _Since()
         self._parts = {"head": training.head, "neck": training.neck}
         self._gradient_norms = make_gradient_norms(

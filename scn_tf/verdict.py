@@ -7,16 +7,12 @@ held-out loss against its controls.
 
 import dataclasses
 
-import numpy as np
-
 from scn_tf.evaluation.features import feature_vectors
-from scn_tf.evaluation.labels import image_targets
-from scn_tf.evaluation.labels import object_targets
+from scn_tf.evaluation.labels import targets_of
 from scn_tf.evaluation.linear_svm import compare
 from scn_tf.evaluation.linear_svm import evaluate_linear_svm
 from scn_tf.evaluation.svm_protocol import LinearSvmProtocol
 from scn_tf.run import Run
-from tfrecords.pair_graph import PairGraph
 
 _TRAIN, _VAL = ("train",), ("val",)
 
@@ -109,7 +105,7 @@ def _part(run: Run, kind: str) -> dict:
     for splits in (_TRAIN, _VAL):
         cache = run.cache(splits, kind)
         patches = run.patches(splits, kind)
-        targets[splits] = _targets(run.graph(splits), kind, len(classes))
+        targets[splits] = targets_of(run.graph(splits), kind, len(classes))
         # Both from the same stored trunk features, so that a network that
         # was not trained differs from itself by nothing.
         original = dataclasses.replace(run.backbone, neck=run.frozen_neck)
@@ -128,17 +124,3 @@ def _part(run: Run, kind: str) -> dict:
         for name, features in (("before", before), ("after", after))
     ]
     return {"classes": list(classes), **compare(*results)}
-
-
-def _targets(graph: PairGraph, kind: str, num_classes: int) -> np.ndarray:
-    if kind == "objects":
-        return object_targets(
-            graph.object_labels, graph.object_difficult, num_classes
-        )
-    return image_targets(
-        graph.object_labels,
-        graph.object_image,
-        graph.object_difficult,
-        len(graph.image_ids),
-        num_classes,
-    )

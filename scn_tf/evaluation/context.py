@@ -16,6 +16,7 @@ from scn_tf.sharded_array import ShardedArray
 from tfrecords.pair_graph import PairGraph
 
 _CHUNK = 2048  # pairs per pass through the head
+_SMALLEST_FLOOR = 1e-6  # so that ratios stay numbers
 
 
 def sample_pairs(graph: PairGraph, num_pairs: int, seed: int) -> np.ndarray:
@@ -88,7 +89,7 @@ class ContextCheck:
             )
 
         loss, permuted = loss_with(offset), loss_with(offset[self._order])
-        floor = max(self.floor, np.finfo(np.float32).tiny)
+        floor = max(self.floor, _SMALLEST_FLOOR)
         return {
             "loss": loss,
             "floor": self.floor,

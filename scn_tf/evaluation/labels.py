@@ -8,6 +8,8 @@ counts neither for nor against.
 
 import numpy as np
 
+from tfrecords.pair_graph import PairGraph
+
 
 def image_targets(
     object_labels: np.ndarray,
@@ -77,6 +79,30 @@ def object_targets(
     targets[rows, object_labels[rows]] = 1
     targets[left_out] = -1
     return targets
+
+
+def targets_of(graph: PairGraph, kind: str, num_classes: int) -> np.ndarray:
+    """Returns the targets of all patches of a kind.
+
+    Args:
+        graph: of the photographs.
+        kind: "objects" or "images".
+        num_classes: C.
+
+    Returns:
+        [N, C] int8 as `object_targets` or `image_targets` gives them.
+    """
+    if kind == "objects":
+        return object_targets(
+            graph.object_labels, graph.object_difficult, num_classes
+        )
+    return image_targets(
+        graph.object_labels,
+        graph.object_image,
+        graph.object_difficult,
+        len(graph.image_ids),
+        num_classes,
+    )
 
 
 def _check_labels(

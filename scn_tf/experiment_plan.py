@@ -1,0 +1,63 @@
+"""Which experiment is run, with which seeds and variants: flags and plan.
+
+In: absl flags. Out: `Plan`. The experiments themselves are in
+`scn_tf.experiments`; their names stand here, for flags come first.
+"""
+
+import dataclasses
+
+from absl import flags
+
+from tfrecords.errors import InputError
+
+EXPERIMENT_NAMES = ("features", "table2", "table3")
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Which experiment is run, if any; each is a flag.
+
+    Attributes:
+        experiment: its name; "" runs one network.
+        seeds: of the trainings.
+        variants: as the flag gives them; none takes the experiment's own.
+    """
+
+    experiment: str = ""
+    seeds: tuple[int, ...] = (0,)
+    variants: tuple[str, ...] = ()
+
+
+def define_flags() -> None:
+    """Defines the flags of an experiment; call once per process."""
+    flags.DEFINE_enum(
+        "experiment",
+        "",
+        ["", *EXPERIMENT_NAMES],
+        "What to run instead of one network; see docs/experiments.md.",
+    )
+    flags.DEFINE_list("seeds", ["0"], "Seeds of an experiment's trainings.")
+    flags.DEFINE_multi_string(
+        "variant",
+        None,
+        "A row of an experiment's table in place of its own rows: a name, a "
+        "colon and flags. May be given several times.",
+    )
+
+
+def plan_from_flags(values: flags.FlagValues) -> Plan:
+    """Returns the plan that the parsed flags ask for.
+
+    Raises:
+        InputError: if a seed is no number, or there is none.
+    """
+    try:
+        seeds = tuple(map(int, values.seeds))
+    except ValueError:
+        seeds = ()
+    if not seeds:
+        raise InputError(
+            f"--seeds={','.join(values.seeds)} must be whole numbers with "
+            "commas between."
+        )
+    return Plan(values.experiment, seeds, tuple(values.variant or ()))

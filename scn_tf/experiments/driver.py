@@ -1,0 +1,226 @@
+"""Runs all variants of an experiment with all seeds, then makes its table.
+
+In: the flags of the command. Out: a folder per variant and seed, each of
+which is a run of its own with flags.txt and checkpoints; `result.json` in it
+once it was measured; tables and pictures beside them. What is measured is
+not measured again: the same command continues an experiment.
+"""
+
+import copy
+import dataclasses
+import gc
+import hashlib
+import json
+import time
+from collections.abc import Callable
+
+import keras
+from absl import flags
+from absl import logging
+
+from scn_tf import stages
+from scn_tf.config import Config
+from scn_tf.distribution import num_workers
+from scn_tf.experiments.experiment import Experiment
+from scn_tf.experiments.experiment import Outcome
+from scn_tf.experiments.experiment import Report
+from scn_tf.experiments.experiment import Variant
+from scn_tf.run import Run
+from scn_tf.run_folder import configuration
+from scn_tf.run_folder import write_experiment
+from tfrecords.errors import InputError
+from tfrecords.files import replacing
+from tfrecords.options import BuildOptions
+
+_RESULT = "result.json"
+
+
+class Driver:
+    """Takes an experiment from its flags to its report.
+
+    Args:
+        experiment: what is run.
+        values: the parsed flags of the command.
+        config_of: flags -> config.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        values: flags.FlagValues,
+        config_of: Callable[[flags.FlagValues], Config],
+    ) -> None:
+        self._experiment = experiment
+        self._values = values
+        self._config_of = config_of
+        self._config = config_of(values)
+        self._folder = self._config.run_dir
+        self._began = time.monotonic()
+        self._measured = 0
+
+    def run(self) -> str:
+        """Runs what was not run yet and writes the report; returns its text.
+
+        A variant whose training fails is named, left out of the table and
+        tried again by the next call. With --dry_run nothing is run; the text
+        says what would be.
+
+        Raises:
+            InputError: if the flags of a variant are wrong, or all failed.
+        """
+        if num_workers() > 1:
+            raise InputError(
+                "An experiment runs on one machine: start it without "
+                "TF_CONFIG, or run its variants one by one."
+            )
+        plan = self._plan()
+        if self._config.dry_run:
+            return self._plan_text(plan)
+        write_experiment(self._folder, self._config.values, self._config.plan)
+        outcomes, failures = [], []
+        for place, (variant, seed) in enumerate(plan):
+            self._announce(place, len(plan), variant, seed)
+            try:
+                values = self._outcome(variant, seed)
+                outcomes.append(Outcome(variant.name, seed, values))
+            except InputError as error:
+                failures.append(f"{variant.name}, seed {seed}: {error}")
+                logging.error("Left out: %s", failures[-1])
+        if not outcomes:
+            raise InputError(
+                "No variant of the experiment could be run. The first: "
+                f"{failures[0]}"
+            )
+        return self._write(
+            self._experiment.report(outcomes), outcomes, failures
+        )
+
+    def _plan_text(self, plan: list[tuple[Variant, int]]) -> str:
+        lines = [self._experiment.title]
+        for variant, seed in plan:
+            config = self._variant_config(variant, seed)
+            done = "measured" if self._finished(config) else "to do"
+            own = " ".join(variant.flags) or "no flags of its own"
+            lines.append(f"  {done:<9} {config.run_dir}: {own}")
+        return "\n".join(lines)
+
+    def _plan(self) -> list[tuple[Variant, int]]:
+        named = tuple(map(Variant.parse, self._config.plan.variants))
+        variants = named or self._experiment.variants(self._config)
+        names = [variant.name for variant in variants]
+        if len(set(names)) < len(names):
+            raise InputError(f"Two variants have one name: {names}.")
+        for variant in variants:
+            self._variant_config(variant, 0)  # a wrong flag is found now
+        return [
+            (variant, seed)
+            for seed in self._config.plan.seeds
+            for variant in variants
+            if variant.trained or seed == self._config.plan.seeds[0]
+        ]
+
+    def _variant_config(self, variant: Variant, seed: int) -> Config:
+        """The config of one run: the command's, but for the variant's flags."""
+        values = copy.deepcopy(self._values)
+        own = [f"--run_dir={self._folder / variant.name / f'seed{seed}'}"]
+        if not self._config.values["cache_dir"]:
+            own.append(f"--cache_dir={self._folder / 'cache'}")
+        try:
+            values(["experiment", *own, f"--seed={seed}", *variant.flags])
+            config = self._config_of(values)
+        except flags.Error as error:
+            raise InputError(
+                f"Variant {variant.name!r} ({' '.join(variant.flags)}): {error}"
+            ) from error
+        records = config.records
+        if not self._experiment.new_records_per_seed:
+            records = dataclasses.replace(
+                records, seed=self._config.records.seed
+            )
+        folder = self._config.records_dir
+        if not self._config.values["records_dir"]:
+            folder /= _records_name(records)
+        return dataclasses.replace(config, records=records, records_dir=folder)
+
+    def _outcome(self, variant: Variant, seed: int) -> dict:
+        """Trains and measures one run, or reads what an earlier call left."""
+        config = self._variant_config(variant, seed)
+        finished = self._finished(config)
+        if finished:
+            return finished
+        run = stages.start(config)
+        try:
+            values = self._measure(run, variant)
+        finally:
+            # The next run makes its own networks.
+            del run
+            keras.backend.clear_session()
+            gc.collect()
+        with replacing(config.run_dir / _RESULT) as temporary:
+            identity = configuration(config.values)
+            text = {"configuration": identity, "values": values}
+            temporary.write_text(json.dumps(text, indent=1))
+        self._measured += 1
+        return values
+
+    def _finished(self, config: Config) -> dict | None:
+        """What an earlier call measured of this very configuration."""
+        path = config.run_dir / _RESULT
+        if not path.is_file():
+            return None
+        result = json.loads(path.read_text())
+        if result["configuration"] != configuration(config.values):
+            return None
+        return result["values"]
+
+    def _measure(self, run: Run, variant: Variant) -> dict:
+        stages.build_records(run)
+        if variant.trained:
+            with run.log.stage("train"):
+                stages.train(run, self._experiment.watch)
+            stages.restore(run)
+        with run.log.stage("measure"):
+            return self._experiment.measure(run)
+
+    def _announce(
+        self, place: int, total: int, variant: Variant, seed: int
+    ) -> None:
+        minutes = (time.monotonic() - self._began) / 60
+        left = "?"
+        if self._measured:
+            left = f"{minutes / self._measured * (total - place):.0f} min"
+        logging.info(
+            "Run %d of %d: %s, seed %d; %.0f min so far, about %s left.",
+            place + 1,
+            total,
+            variant.name,
+            seed,
+            minutes,
+            left,
+        )
+
+    def _write(
+        self, report: Report, outcomes: list[Outcome], failures: list[str]
+    ) -> str:
+        lines = [table.text() + "\n" for table in report.tables]
+        lines += [f"Failed and left out: {failure}" for failure in failures]
+        lines += [f"Tables and pictures: {self._folder}"]
+        text = "\n".join(lines)
+        with replacing(self._folder / "report.txt") as temporary:
+            temporary.write_text(text + "\n")
+        with replacing(self._folder / "outcomes.json") as temporary:
+            everything = [vars(outcome) for outcome in outcomes]
+            temporary.write_text(json.dumps(everything, indent=1))
+        for table in report.tables:
+            table.write_csv(self._folder / f"{table.name}.csv")
+            table.write_picture(self._folder / f"{table.name}.png")
+        for name, draw in report.draw.items():
+            draw(self._folder / f"{name}.png")
+        return text
+
+
+def _records_name(records: BuildOptions) -> str:
+    """One folder per kind of records: variants share what they can."""
+    content = json.dumps(records.content(records.source), sort_keys=True)
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    return f"{records.proposals}-{digest[:8]}"

@@ -1,0 +1,127 @@
+"""What an experiment is: variants of one run, a measurement, a table.
+
+In: nothing. Out: the classes that every experiment is made of. A new one is
+a file beside this one and a line in EXPERIMENTS.
+"""
+
+import dataclasses
+import pathlib
+import shlex
+from collections.abc import Callable
+
+import numpy as np
+
+from scn_tf.config import Config
+from scn_tf.experiments.table import Table
+from scn_tf.run import Run
+from tfrecords.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """One row of a table: flags that differ from those of the command.
+
+    Attributes:
+        name: the row's name, and its folder's.
+        flags: such as "--proposals=uniform".
+        trained: whether a network is trained; else it is measured as it came,
+            once, for there is nothing to draw from a seed.
+    """
+
+    name: str
+    flags: tuple[str, ...] = ()
+    trained: bool = True
+
+    @classmethod
+    def parse(cls, text: str) -> "Variant":
+        """Reads "NAME: --flag=value --flag=value", a value of --variant.
+
+        "NAME: untrained" is a variant that is not trained.
+
+        Raises:
+            InputError: if there is no name, or what follows are no flags.
+        """
+        name, colon, rest = text.partition(":")
+        name, words = name.strip(), shlex.split(rest)
+        trained = words != ["untrained"]
+        words = words if trained else []
+        is_folder = name not in ("", ".", "..") and not set(name) & set("/\\\0")
+        if not (colon and is_folder and all(w[:2] == "--" for w in words)):
+            raise InputError(
+                f"--variant={text!r}: wanted a name, a colon and flags, such "
+                "as 'deep: --train_from=block_14_expand', or 'NAME: "
+                "untrained'. The name may hold no slash."
+            )
+        return cls(name, tuple(words), trained)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What was measured of one variant with one seed.
+
+    Attributes:
+        variant: its name.
+        seed: of the training.
+        values: what the experiment's `measure` returned.
+    """
+
+    variant: str
+    seed: int
+    values: dict
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What an experiment came to.
+
+    Attributes:
+        tables: printed, and written as csv and as pictures.
+        draw: more pictures, by file name without ending.
+    """
+
+    tables: tuple[Table, ...]
+    draw: dict[str, Callable[[pathlib.Path], None]] = dataclasses.field(
+        default_factory=dict
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """One experiment.
+
+    Attributes:
+        title: what it shows, with the paper's section.
+        variants: the config of the command -> variants, unless --variant
+            names others.
+        measure: a run whose network is trained -> numbers, ready for JSON.
+        report: outcomes of all variants and seeds -> tables and pictures.
+        watch: called with the run and the epochs it has had, at the start
+            and after every epoch.
+        new_records_per_seed: whether the data are drawn anew for each seed.
+    """
+
+    title: str
+    variants: Callable[[Config], tuple[Variant, ...]]
+    measure: Callable[[Run], dict]
+    report: Callable[[list[Outcome]], Report]
+    watch: Callable[[Run, int], None] | None = None
+    new_records_per_seed: bool = False
+
+
+def by_variant(outcomes: list[Outcome]) -> dict[str, list[dict]]:
+    """Values of all seeds by variant, in the order of their first outcome."""
+    grouped = {}
+    for outcome in outcomes:
+        grouped.setdefault(outcome.variant, []).append(outcome.values)
+    return grouped
+
+
+def spread_text(values: list[float | None], digits: int = 2) -> str:
+    """Mean and standard deviation of a number over seeds, as a cell."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "-"
+    mean = f"{np.mean(known):.{digits}f}"
+    if len(known) == 1:
+        return mean
+    return f"{mean} ± {np.std(known, ddof=1):.{digits}f}"

@@ -1,0 +1,123 @@
+"""Experiments: every variant and seed once, a table at the end."""
+
+import json
+import pathlib
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def experiment(demo_run, tmp_path_factory):
+    """Returns what runs a small experiment; its folder stays the same."""
+    from absl.testing import flagsaver
+
+    from scn_tf import main
+
+    folder = tmp_path_factory.mktemp("experiments")
+
+    def run(*arguments: str) -> int:
+        command = [
+            "scn_tf.main",
+            f"--flagfile={ROOT}/scn_tf/flagfiles/demo.flags",
+            f"--records_dir={demo_run}/records",
+            f"--run_dir={folder}/run",
+            "--experiment=features",
+            "--seeds=0,1",
+            "--epochs=2",
+            "--svm_c=1",
+            "--picture_every=0",
+            "--variant=original: untrained",
+            "--variant=SCN:",
+            *arguments,
+        ]
+        with flagsaver.flagsaver():
+            return main.main(main.parse_flags(command))
+
+    assert run() == 0
+    run.folder = folder / "run"
+    return run
+
+
+def test_every_variant_is_a_run_of_its_own(experiment):
+    runs = {
+        str(path.parent.relative_to(experiment.folder))
+        for path in experiment.folder.glob("*/*/result.json")
+    }
+    assert runs == {"original/seed0", "SCN/seed0", "SCN/seed1"}
+    for seed in (0, 1):
+        flags = (experiment.folder / f"SCN/seed{seed}/flags.txt").read_text()
+        assert f"--seed={seed}\n" in flags
+        assert "--experiment" not in flags
+
+
+def test_the_table_is_written_as_text_csv_and_picture(experiment):
+    names = {path.name for path in experiment.folder.iterdir()}
+    wanted = {"report.txt", "outcomes.json", "features.csv", "features.png"}
+    assert wanted | {"flags.txt", "cache"} <= names
+    report = (experiment.folder / "report.txt").read_text()
+    outcomes = json.loads((experiment.folder / "outcomes.json").read_text())
+    assert len(outcomes) == 3
+    for outcome in outcomes[1:]:
+        assert 0 < outcome["values"]["losses"]["over_floor"] < 1.5
+        assert outcome["values"]["objects"]["moved"] > 0
+    before = outcomes[0]["values"]["images"]["original"]["mean"]
+    assert f"{before:.2f}" in report
+
+
+def test_runs_share_one_cache(experiment):
+    kinds = [path.name for path in (experiment.folder / "cache").iterdir()]
+    # Two splits each of proposals, objects and images, for the random
+    # networks of two seeds; the untrained variant added none of its own.
+    assert len(kinds) == 2 * 6
+
+
+def test_what_is_measured_is_not_measured_again(experiment, capsys):
+    results = list(experiment.folder.glob("*/*/result.json"))
+    before = {path: path.stat().st_mtime_ns for path in results}
+    assert experiment() == 0
+    assert {path: path.stat().st_mtime_ns for path in results} == before
+    assert "Features before and after" in capsys.readouterr().out
+
+
+def test_more_epochs_continue_and_are_measured(experiment):
+    path = experiment.folder / "SCN/seed1/result.json"
+    before = path.read_text()
+    assert experiment("--epochs=3", "--seeds=1") == 0
+    assert path.read_text() != before
+    history = (path.parent / "metrics.jsonl").read_text()
+    assert history.count('"event": "epoch"') == 3
+
+
+def test_a_dry_run_lists_what_is_done_and_to_do(experiment, capsys):
+    arguments = ("--dry_run", "--variant=deep: --learning_rate=0.01")
+    assert experiment(*arguments) == 0
+    said = capsys.readouterr().out
+    assert said.count("measured") >= 2
+    assert f"to do     {experiment.folder}/deep/seed0: --learning_rate" in said
+    assert not (experiment.folder / "deep").exists()
+
+
+def test_a_variant_that_fails_is_named_and_left_out(experiment, capsys):
+    arguments = ("--seeds=0", "--variant=wild: --learning_rate=1e9")
+    assert experiment(*arguments) == 0
+    said = capsys.readouterr().out
+    assert "Failed and left out: wild, seed 0: The loss became" in said
+    assert not (experiment.folder / "wild/seed0/result.json").exists()
+
+
+@pytest.mark.parametrize(
+    "variant, fault",
+    [
+        ("deep: --no_such_flag=1", "Unknown command line flag 'no_such_flag'"),
+        ("deep: --epochs=-1", "epochs"),
+        ("SCN: --epochs=3", "Two variants have one name"),
+        ("deep", "wanted a name"),
+    ],
+)
+def test_a_wrong_variant_is_found_before_anything_runs(
+    experiment, capsys, variant, fault
+):
+    assert experiment(f"--variant={variant}") == 1
+    assert fault in capsys.readouterr().err

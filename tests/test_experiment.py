@@ -1,0 +1,39 @@
+"""Laws of variants and of the numbers in a table."""
+
+import pytest
+
+from scn_tf.experiments.experiment import by_variant
+from scn_tf.experiments.experiment import Outcome
+from scn_tf.experiments.experiment import spread_text
+from scn_tf.experiments.experiment import Variant
+from tfrecords.errors import InputError
+
+
+def test_a_variant_is_a_name_and_flags():
+    variant = Variant.parse("deep neck: --train_from=a  '--run_dir=b c'")
+    assert variant == Variant("deep neck", ("--train_from=a", "--run_dir=b c"))
+    assert Variant.parse("plain:") == Variant("plain")
+    assert Variant.parse("original: untrained") == Variant(
+        "original", (), trained=False
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["deep", ": --epochs=1", "a/b: --epochs=1", "..:", "deep: epochs=1"]
+)
+def test_what_is_no_variant_is_refused_by_name(text):
+    with pytest.raises(InputError, match="wanted a name, a colon and flags"):
+        Variant.parse(text)
+
+
+def test_outcomes_are_grouped_in_order():
+    outcomes = [Outcome("b", 0, {"x": 1}), Outcome("a", 0, {"x": 2})]
+    outcomes.append(Outcome("b", 1, {"x": 3}))
+    assert by_variant(outcomes) == {"b": [{"x": 1}, {"x": 3}], "a": [{"x": 2}]}
+
+
+def test_a_cell_holds_mean_and_sample_deviation():
+    assert spread_text([1.0, 2.0, 3.0]) == "2.00 ± 1.00"
+    assert spread_text([1.234], 1) == "1.2"
+    assert spread_text([None, 5.0]) == "5.00"
+    assert spread_text([None]) == "-"

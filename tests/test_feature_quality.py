@@ -1,0 +1,62 @@
+"""What features are worth: each of the three told apart."""
+
+import numpy as np
+import pytest
+
+from scn_tf.config import config_from_flags
+from scn_tf.experiments.feature_quality import measure_features
+from scn_tf.experiments.feature_quality import of_unit_length
+from scn_tf.experiments.feature_quality import vectors_of
+from scn_tf.run import Run
+from scn_tf.stages import restore
+from tfrecords.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def run(demo_run):
+    from absl import flags
+    from absl.testing import flagsaver
+
+    from scn_tf import main
+
+    with flagsaver.flagsaver():
+        main.parse_flags(["scn_tf.main", f"--flagfile={demo_run}/flags.txt"])
+        flags.FLAGS.run_dir = str(demo_run)
+        run = Run(config_from_flags(flags.FLAGS, main._GROUPS))
+    restore(run)
+    return run
+
+
+def test_joined_features_are_both_of_unit_length(run):
+    vectors = vectors_of(run, "val", "objects")
+    original, h1, joined = (
+        vectors[name] for name in ("original", "h1", "joined")
+    )
+    assert not np.allclose(original, h1)
+    parts = np.split(joined, 2, axis=1)
+    for part, whole in zip(parts, (original, h1), strict=True):
+        np.testing.assert_allclose(part, of_unit_length(whole))
+
+
+def test_a_trained_run_is_measured_beside_the_original(run):
+    values = measure_features(run)
+    vectors = vectors_of(run, "val", "objects")
+    moved = np.linalg.norm(vectors["h1"] - vectors["original"], axis=1)
+    ratio = moved.mean() / np.linalg.norm(vectors["original"], axis=1).mean()
+    assert values["objects"]["moved"] == pytest.approx(ratio)
+    for kind in ("objects", "images"):
+        assert set(values[kind]) == {"h1", "joined", "moved"}
+        assert 0 < values[kind]["h1"]["mean"] <= 100
+    assert values["losses"]["over_floor"] < values["losses"]["permuted"]
+
+
+def test_zero_rows_stay_zero():
+    rows = of_unit_length(np.array([[3.0, 4.0], [0.0, 0.0]]))
+    np.testing.assert_array_equal(rows, [[0.6, 0.8], [0.0, 0.0]])
+
+
+def test_photographs_without_labels_are_refused(run, monkeypatch):
+    monkeypatch.setitem(run.manifest.splits, "val", run.manifest.splits["val"])
+    monkeypatch.delitem(run.manifest.splits, "val")
+    with pytest.raises(InputError, match="labeled photographs"):
+        measure_features(run)

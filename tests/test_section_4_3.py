@@ -1,0 +1,85 @@
+"""Tables 2 and 3: rows of ours beside the paper's numbers."""
+
+import pathlib
+
+import pytest
+
+from scn_tf.config import config_from_flags
+from scn_tf.experiment_plan import EXPERIMENT_NAMES
+from scn_tf.experiments import EXPERIMENTS
+from scn_tf.experiments.experiment import Outcome
+from scn_tf.experiments.section_4_3 import features_report
+from scn_tf.experiments.section_4_3 import TABLE_2
+from scn_tf.experiments.section_4_3 import TABLE_3
+
+PAPER = pathlib.Path(__file__).parents[1] / "docs" / "experiments.md"
+
+
+def result(mean):
+    return {"mean": mean, "per_class": {"cat": mean}, "C": {"cat": 1.0}}
+
+
+def trained(h1, joined):
+    kind = {"h1": result(h1), "joined": result(joined), "moved": 0.1}
+    losses = {"over_floor": 0.7, "permuted_over_floor": 0.9}
+    return {"objects": kind, "images": kind, "losses": losses}
+
+
+def untrained(mean):
+    kind = {"original": result(mean)}
+    return {"objects": kind, "images": kind}
+
+
+def rows_of(report):
+    return {row[0]: row[1:] for row in report.tables[0].rows}
+
+
+def test_rows_are_means_over_seeds_beside_the_paper():
+    outcomes = [
+        Outcome("original", 0, untrained(80.0)),
+        Outcome("SCN-EdgeBox", 0, trained(81.0, 82.0)),
+        Outcome("SCN-EdgeBox", 1, trained(83.0, 84.0)),
+    ]
+    rows = rows_of(TABLE_2.report(outcomes))
+    assert rows["original"][:3] == ("1", "80.00", "80.00")
+    assert rows["SCN-EdgeBox"][:3] == ("2", "82.00 ± 1.41", "83.00 ± 1.41")
+    assert rows["SCN-EdgeBox"][5:8] == (
+        "0.100 ± 0.000",
+        "0.700 ± 0.000",
+        "0.900 ± 0.000",
+    )
+    # Section 4.3 of the paper, Table 2.
+    assert rows["SCN-EdgeBox"][8:] == ("79.9", "72.8", "83.6", "79.5")
+    assert rows["SCN-YOLO"][:2] == ("", "not run")
+
+
+def test_a_sweep_needs_no_paper():
+    report = features_report([Outcome("trained", 0, trained(1.0, 2.0))])
+    assert rows_of(report)["trained"][1:3] == ("1.00", "2.00")
+    assert "paper" not in report.tables[0].text()
+
+
+@pytest.mark.parametrize(
+    "backbone, cuts",
+    [
+        ("vgg19", ["fc6", "block5_conv1", "input"]),
+        ("small_cnn", ["fc6", "input"]),
+    ],
+)
+def test_table_3_sweeps_the_networks_own_cuts(backbone, cuts):
+    from absl import flags
+    from absl.testing import flagsaver
+
+    from scn_tf import main
+
+    with flagsaver.flagsaver():
+        main.parse_flags(["scn_tf.main", f"--backbone={backbone}"])
+        config = config_from_flags(flags.FLAGS, main._GROUPS)
+        variants = TABLE_3.variants(config)
+    assert [v.name for v in variants] == ["original", *cuts]
+    assert not variants[0].trained
+    assert variants[1].flags == (f"--train_from={cuts[0]}",)
+
+
+def test_every_experiment_has_a_flag_value():
+    assert set(EXPERIMENT_NAMES) == set(EXPERIMENTS)
