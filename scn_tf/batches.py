@@ -12,39 +12,13 @@ import numpy as np
 import tensorflow as tf
 
 from scn_tf.chunks import join
-from scn_tf.geometry import corner_offsets
+from scn_tf.offsets import PairOffsets
 from tfrecords.errors import InputError
 from tfrecords.pair_graph import PairGraph
 
 BATCHING = ("images", "pairs")
 # Names of the patches' indices in a batch of `PairSampler`.
 SOURCE_NODES, TARGET_NODES = "source_nodes", "target_nodes"
-
-
-def pair_offsets(
-    graph: PairGraph, pairs: np.ndarray, unit: str = "image"
-) -> np.ndarray:
-    """Offsets of `pairs` (target minus source).
-
-    Args:
-        graph: the boxes and the sizes of their pictures.
-        pairs: [P, 2] int64 (source, target) patch indices.
-        unit: "pixels", or "image": divided by the picture's longest side,
-            so that a picture's resolution does not matter.
-
-    Returns:
-        [P, 8] float32.
-    """
-    boxes = graph.boxes[pairs]  # [P, 2, 4]
-    offsets = corner_offsets(boxes[:, 0], boxes[:, 1])
-    if unit == "pixels":
-        return offsets
-    if unit != "image":
-        raise ValueError(
-            f"`unit` must be 'image' or 'pixels'. Received: {unit!r}."
-        )
-    longest = graph.sizes[graph.patch_image[pairs[:, 0]]].max(axis=-1)
-    return offsets / longest[:, None]
 
 
 class PairSampler:
@@ -60,7 +34,8 @@ class PairSampler:
             mini-batches do; "images" shuffles images and keeps an image's
             pairs together, so that patches repeat within a batch.
         seed: with the step it decides the batch.
-        unit: unit of the offsets, see `pair_offsets`.
+        offsets: of the graph's pairs; None takes the default of
+            `PairOffsets`.
 
     Raises:
         InputError: if the graph has no pairs.
@@ -72,7 +47,7 @@ class PairSampler:
         batch_pairs: int,
         batching: str = "pairs",
         seed: int = 0,
-        unit: str = "image",
+        offsets: PairOffsets | None = None,
     ) -> None:
         if not len(graph.pairs):
             raise InputError(
@@ -89,7 +64,7 @@ class PairSampler:
         self.steps_per_epoch = len(graph.pairs) // self.batch_pairs
         self._by_image = batching == "images"
         self._seed = seed
-        self._unit = unit
+        self._offsets = offsets or PairOffsets(graph)
         self._epoch_order = (-1, np.zeros(0, np.int64))
 
     def pair_indices(self, step: int) -> np.ndarray:
@@ -109,7 +84,7 @@ class PairSampler:
             `num_pairs` []: float32, pairs of the global batch.
         """
         chosen = np.array_split(self.pair_indices(step), num_parts)[part]
-        batch = connect(self.graph, self.graph.pairs[chosen], self._unit)
+        batch = connect(self.graph.pairs[chosen], self._offsets)
         batch["num_pairs"] = np.float32(self.batch_pairs)
         return batch
 
@@ -130,15 +105,12 @@ class PairSampler:
         return order
 
 
-def connect(
-    graph: PairGraph, pairs: np.ndarray, unit: str
-) -> dict[str, np.ndarray]:
+def connect(pairs: np.ndarray, offsets: PairOffsets) -> dict[str, np.ndarray]:
     """The graph of a few pairs: its different patches, rows and offsets.
 
     Args:
-        graph: the boxes.
         pairs: [P, 2] int64 (source, target) patch indices.
-        unit: unit of the offsets, see `pair_offsets`.
+        offsets: of the graph that the pairs are from.
 
     Returns:
         `source_nodes` [S], `target_nodes` [T] int64 sorted patch indices,
@@ -151,7 +123,7 @@ def connect(
         TARGET_NODES: target_nodes,
         "source": source.astype(np.int32),
         "target": target.astype(np.int32),
-        "offset": pair_offsets(graph, pairs, unit),
+        "offset": offsets(pairs),
     }
 
 

@@ -60,6 +60,7 @@ class Config:
     offset_gain: float
     offset_initial_spread: float
     offset_unit: str
+    offset_control: str
     train_split: str
     batch_pairs: int
     batching: str

@@ -63,7 +63,7 @@ def make_sampler(run: Run) -> PairSampler:
         config.batch_pairs,
         config.batching,
         config.seed,
-        config.offset_unit,
+        run.offsets(run.train_splits),
     )
 
 

@@ -10,6 +10,7 @@ from scn_tf.backbones import BACKBONES
 from scn_tf.batches import BATCHING
 from scn_tf.cache_shards import CACHE_DTYPES
 from scn_tf.experiment_plan import define_flags as define_experiment_flags
+from scn_tf.offsets import OFFSET_UNITS
 from scn_tf.pace import PaceOptions
 from scn_tf.precision import PRECISIONS
 from scn_tf.recipe import TrainOptions
@@ -134,8 +135,16 @@ def _define_head() -> None:
     flags.DEFINE_enum(
         "offset_unit",
         "image",
-        ["image", "pixels"],
-        "Unit of offsets: the picture's longest side, or pixels.",
+        OFFSET_UNITS,
+        "Unit of offsets: the picture's longest side, pixels, or the source's "
+        "sides; or ratios of middles and sides, as R-CNN has them.",
+    )
+    flags.DEFINE_enum(
+        "offset_control",
+        "none",
+        ["none", "permuted"],
+        "A control: permuted gives every pair the offset of another one. The "
+        "other control is --offset_gain=0.",
     )
 
 

@@ -10,7 +10,6 @@ import pathlib
 import numpy as np
 
 from scn_tf import visualize
-from scn_tf.batches import pair_offsets
 from scn_tf.run import Run
 from scn_tf.sharded_array import ShardedArray
 from tfrecords.pair_graph import PairGraph
@@ -112,7 +111,7 @@ def draw_predictions(run: Run, path: pathlib.Path) -> pathlib.Path:
     graph = run.graph(run.held_out_splits)
     targets = run.cache(run.held_out_splits, "proposals").targets
     pairs = graph.pairs[_draw(rng, np.arange(len(graph.pairs)), _PREDICTIONS)]
-    offsets = pair_offsets(graph, pairs, run.config.offset_unit)
+    offsets = run.offsets(run.held_out_splits)(pairs)
     vectors = run.source_vectors(graph, run.held_out_splits, pairs[:, 0])
     predictions = np.asarray(run.head(vectors, offsets))
     nearest, distances = nearest_patches(

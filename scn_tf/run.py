@@ -15,7 +15,6 @@ from scn_tf.backbones import build_backbone
 from scn_tf.backbones import frozen_copy
 from scn_tf.backbones.backbone import Backbone
 from scn_tf.backbones.preprocessing import as_images
-from scn_tf.batches import pair_offsets
 from scn_tf.config import Config
 from scn_tf.crew import Crew
 from scn_tf.crew import local_devices
@@ -32,6 +31,7 @@ from scn_tf.feature_cache import weights_digest
 from scn_tf.geometry import offset_spread
 from scn_tf.head import SpatialContextHead
 from scn_tf.host_memory import available_memory
+from scn_tf.offsets import PairOffsets
 from scn_tf.run_log import RunLog
 from tfrecords.manifest import Manifest
 from tfrecords.manifest import read_manifest
@@ -55,6 +55,7 @@ class Run:
         self.log = RunLog(config.run_dir, is_chief())
         self._graphs = {}
         self._caches = {}
+        self._offsets = {}
         keras.utils.set_random_seed(config.seed)
 
     @functools.cached_property
@@ -85,6 +86,18 @@ class Run:
                 config.records_dir, splits, config.on_bad_record
             )
         return self._graphs[splits]
+
+    def offsets(self, splits: tuple[str, ...]) -> PairOffsets:
+        """Offsets of the pairs of `splits`, as the flags want them."""
+        config = self.config
+        if splits not in self._offsets:
+            self._offsets[splits] = PairOffsets(
+                self.graph(splits),
+                config.offset_unit,
+                config.offset_control == "permuted",
+                config.seed,
+            )
+        return self._offsets[splits]
 
     @functools.cached_property
     def _networks(self) -> tuple[Backbone, keras.Model]:
@@ -119,7 +132,7 @@ class Run:
     def head(self) -> SpatialContextHead:
         """The spatial context module, for the training pairs' offsets."""
         graph = self.graph(self.train_splits)
-        offsets = pair_offsets(graph, graph.pairs, self.config.offset_unit)
+        offsets = self.offsets(self.train_splits)(graph.pairs)
         num_features = self.backbone.num_features
         with self.strategy.scope():
             head = SpatialContextHead(
@@ -242,7 +255,7 @@ class Run:
             self.head,
             lambda nodes: self.source_vectors(graph, splits, nodes),
             cache.targets,
-            unit=self.config.offset_unit,
+            offsets=self.offsets(splits),
             seed=self.config.seed,
             reduction=self.config.training.loss_reduction,
         )

@@ -8,10 +8,10 @@ from tiny import tiny_graph
 
 from scn_tf.batches import batch_dataset
 from scn_tf.batches import connect
-from scn_tf.batches import pair_offsets
 from scn_tf.batches import PairSampler
 from scn_tf.batches import Shares
 from scn_tf.chunks import take
+from scn_tf.offsets import PairOffsets
 from tfrecords.errors import InputError
 
 GRAPH = tiny_graph()  # 6 images, 4 boxes each, 36 pairs
@@ -71,12 +71,12 @@ def test_nodes_and_rows_give_the_pairs_back():
     )
     drawn = PairSampler(GRAPH, 12, seed=5).pair_indices(1)
     np.testing.assert_array_equal(pairs, GRAPH.pairs[drawn])
-    np.testing.assert_array_equal(batch["offset"], pair_offsets(GRAPH, pairs))
+    np.testing.assert_array_equal(batch["offset"], PairOffsets(GRAPH)(pairs))
 
 
 def test_a_patch_stands_once_however_many_pairs_it_has():
     pairs = np.array([[0, 1], [0, 2], [0, 3]])
-    connected = connect(GRAPH, pairs, "image")
+    connected = connect(pairs, PairOffsets(GRAPH))
     np.testing.assert_array_equal(connected["source_nodes"], [0])
     np.testing.assert_array_equal(connected["source"], [0, 0, 0])
 
@@ -88,25 +88,6 @@ def test_replicas_share_a_batch_without_overlap():
     offsets = np.concatenate([share["offset"] for share in shares])
     np.testing.assert_array_equal(offsets, sampler.batch(2)["offset"])
     assert all(share["num_pairs"] == 7 for share in shares)
-
-
-def test_image_unit_does_not_change_when_the_picture_is_enlarged():
-    larger = dataclasses.replace(
-        GRAPH, boxes=GRAPH.boxes * 3, sizes=GRAPH.sizes * 3
-    )
-    np.testing.assert_allclose(
-        pair_offsets(larger, GRAPH.pairs),
-        pair_offsets(GRAPH, GRAPH.pairs),
-        rtol=1e-4,
-        atol=1e-6,
-    )
-
-
-def test_image_unit_is_pixels_over_the_longest_side():
-    pixels = pair_offsets(GRAPH, GRAPH.pairs, "pixels")
-    np.testing.assert_allclose(
-        pair_offsets(GRAPH, GRAPH.pairs), pixels / 120, rtol=1e-6
-    )
 
 
 def test_dataset_gives_the_batches_in_order_for_every_replica():
@@ -147,8 +128,6 @@ def test_a_set_without_pairs_says_what_to_do():
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match="'patches'"):
         PairSampler(GRAPH, 4, "patches")
-    with pytest.raises(ValueError, match="'feet'"):
-        pair_offsets(GRAPH, GRAPH.pairs, "feet")
 
 
 def test_workers_replicas_and_turns_share_all_parts():

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from tiny import tiny_graph
 
-from scn_tf.batches import pair_offsets
 from scn_tf.evaluation.context import ContextCheck
 from scn_tf.evaluation.context import sample_pairs
+from scn_tf.offsets import PairOffsets
 
 GRAPH = tiny_graph(num_images=6)
 RNG = np.random.default_rng(0)
@@ -45,7 +45,7 @@ def test_no_constant_beats_the_floor():
 
 def test_loss_is_equation_2_over_all_pairs():
     source, target = GRAPH.pairs.T
-    offset = pair_offsets(GRAPH, GRAPH.pairs)
+    offset = PairOffsets(GRAPH)(GRAPH.pairs)
     predicted = VECTORS[source] + offset[:, :3]
     expected = np.square(predicted - TARGETS[target]).sum(1).mean()
     measured = check().measure()
@@ -62,7 +62,7 @@ def test_permuting_offsets_does_not_matter_to_a_blind_head():
 
 def test_permuting_offsets_hurts_a_head_that_uses_them():
     source, target = GRAPH.pairs.T
-    offset = pair_offsets(GRAPH, GRAPH.pairs)[:, :3]
+    offset = PairOffsets(GRAPH)(GRAPH.pairs)[:, :3]
     # Targets that the offset explains wholly; every patch one target.
     last = np.unique(target, return_index=True)[1]
     targets = np.zeros((24, 3), np.float32)

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from scn_tf.batches import connect
 from scn_tf.losses import pair_losses
+from scn_tf.offsets import PairOffsets
 from scn_tf.sharded_array import ShardedArray
 from tfrecords.pair_graph import PairGraph
 
@@ -47,7 +48,8 @@ class ContextCheck:
         head: (h1 [P, D], offset [P, 8]) -> h3 [P, D].
         source_vectors: nodes [S] -> h1 [S, D] of the network as it is then.
         targets: [N, D] of any float type, g of all patches of the graph.
-        unit: unit of the offsets, see `scn_tf.batches.pair_offsets`.
+        offsets: of the graph's pairs; None takes the default of
+            `PairOffsets`.
         seed: of the permutation.
         reduction: of the loss, see `scn_tf.losses.pair_losses`.
     """
@@ -60,11 +62,11 @@ class ContextCheck:
         source_vectors: Callable[[np.ndarray], np.ndarray],
         targets: np.ndarray | ShardedArray,
         *,
-        unit: str = "image",
+        offsets: PairOffsets | None = None,
         seed: int = 0,
         reduction: str = "sum",
     ) -> None:
-        self._batch = connect(graph, pairs, unit)
+        self._batch = connect(pairs, offsets or PairOffsets(graph))
         self._predict = tf.function(head, reduce_retracing=True)
         self._source_vectors = source_vectors
         self._targets = targets
