@@ -61,6 +61,7 @@ class Config:
     offset_initial_spread: float
     offset_unit: str
     offset_control: str
+    targets: str
     train_split: str
     batch_pairs: int
     batching: str
@@ -82,13 +83,18 @@ def config_from_flags(
     """Returns the config that the parsed flags ask for.
 
     Raises:
-        InputError: if a stage is unknown.
+        InputError: if a stage is unknown, or flags contradict each other.
     """
     unknown = [stage for stage in values.stages if stage not in STAGES]
     if unknown:
         raise InputError(
             f"--stages={','.join(values.stages)}: unknown {unknown}. Known "
             f"stages, in order: {', '.join(STAGES)}."
+        )
+    if values.targets == "pixels" and not values.feature_cache:
+        raise InputError(
+            "--targets=pixels are kept with the feature cache: leave out "
+            "--nofeature_cache."
         )
     run_dir = pathlib.Path(values.run_dir)
     fields = {field.name for field in dataclasses.fields(Config)}

@@ -10,7 +10,10 @@ from absl import flags
 
 from tfrecords.errors import InputError
 
-EXPERIMENT_NAMES = ("features", "table2", "table3")
+EXPERIMENT_NAMES = (
+    *("features", "fig3", "fig4", "losses"),
+    *("table2", "table3"),
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ from scn_tf.batches import BATCHING
 from scn_tf.cache_shards import CACHE_DTYPES
 from scn_tf.experiment_plan import define_flags as define_experiment_flags
 from scn_tf.offsets import OFFSET_UNITS
-from scn_tf.pace import PaceOptions
+from scn_tf.pace import define_flags as define_pace_flags
 from scn_tf.precision import PRECISIONS
 from scn_tf.recipe import TrainOptions
 from scn_tf.working_copy import TRAINING_PRECISIONS
@@ -32,7 +32,7 @@ def define_flags() -> dict[str, list[str]]:
         ("Spatial context module (Eq. 1)", _define_head),
         ("Training (section 3)", _define_training),
         ("Batches and devices", _define_batches),
-        ("Saving and watching", _define_saving),
+        ("Saving and watching", define_pace_flags),
         ("Verdict", _define_verdict),
         (EXPERIMENTS_TITLE, define_experiment_flags),
     ):
@@ -147,6 +147,14 @@ def _define_head() -> None:
         "other control is --offset_gain=0.",
     )
 
+    flags.DEFINE_enum(
+        "targets",
+        "features",
+        ["features", "pixels"],
+        "What is predicted: features of the target patch (g), or its pixels "
+        "in gray, as in Figure 4.",
+    )
+
 
 def _define_training() -> None:
     default = TrainOptions()
@@ -242,44 +250,6 @@ def _define_batches() -> None:
     )
     flags.DEFINE_list(
         "devices", [], "Devices, such as GPU:0,GPU:1; empty: all GPUs, or CPU."
-    )
-
-
-def _define_saving() -> None:
-    default = PaceOptions()
-    flags.DEFINE_string(
-        "save_every",
-        default.save_every,
-        "When to save besides the ends of epochs: steps (500), minutes (10m) "
-        "or epoch.",
-    )
-    flags.DEFINE_integer(
-        "keep", 2, "Checkpoints that stay, besides the best.", lower_bound=1
-    )
-    flags.DEFINE_enum(
-        "checkpoint",
-        "last",
-        ["last", "best"],
-        "Which one is judged and exported: the last, or the one with the "
-        "lowest loss on held-out pairs.",
-    )
-    flags.DEFINE_integer(
-        "steps_per_call",
-        default.steps_per_call,
-        "Steps that TensorFlow takes by itself; 0: about half a second.",
-        lower_bound=0,
-    )
-    flags.DEFINE_string(
-        "profile",
-        default.profile,
-        "Steps of which a trace for TensorBoard's profiler is written, such "
-        "as 100:110.",
-    )
-    flags.DEFINE_string(
-        "picture_every",
-        default.picture_every,
-        "Epochs between pictures of predictions in TensorBoard; 0: no "
-        "pictures while training; auto: as many as take 1 % of the time.",
     )
 
 

@@ -32,13 +32,15 @@ class SpatialContextHead(keras.layers.Layer):
         offset_gain: factor on the standardized offset; 0 makes the module
             blind to offsets, a control.
         offset_initial_spread: standard deviation of `Vloc o` at the start.
+        num_targets: length of h3 where it is another than that of h1; 0
+            takes D.
 
     Call arguments:
         source: [P, D] float, h1 of each pair's source patch.
         offset: [P, 8] float, in the unit of `offset_spread`.
 
     Output shape:
-        [P, D].
+        [P, D], or [P, num_targets].
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class SpatialContextHead(keras.layers.Layer):
         offset_spread: float = 1.0,
         offset_gain: float = 1.0,
         offset_initial_spread: float = 1.0,
+        num_targets: int = 0,
         **kwargs,
     ) -> None:
         # Offsets stay float32 in any case; the parts cast for themselves.
@@ -60,6 +63,7 @@ class SpatialContextHead(keras.layers.Layer):
             )
         self.num_features = num_features
         self.num_hidden = num_hidden or num_features
+        self.num_targets = num_targets or num_features
         self.offset_spread = offset_spread
         self.offset_gain = offset_gain
         self.offset_initial_spread = offset_initial_spread
@@ -76,7 +80,7 @@ class SpatialContextHead(keras.layers.Layer):
             name="vloc",
         )
         self.decode = keras.layers.Dense(
-            num_features, dtype=self.dtype_policy, name="v2"
+            self.num_targets, dtype=self.dtype_policy, name="v2"
         )
 
     def _initial_deviation(self) -> float:
@@ -105,8 +109,8 @@ class SpatialContextHead(keras.layers.Layer):
     def compute_output_shape(
         self, source_shape: tuple, offset_shape: tuple
     ) -> tuple:
-        """[P, D]."""
-        return (*source_shape[:-1], self.num_features)
+        """[P, D], or [P, num_targets]."""
+        return (*source_shape[:-1], self.num_targets)
 
     def get_config(self) -> dict:
         """The constructor's arguments."""
@@ -117,4 +121,5 @@ class SpatialContextHead(keras.layers.Layer):
             "offset_spread": self.offset_spread,
             "offset_gain": self.offset_gain,
             "offset_initial_spread": self.offset_initial_spread,
+            "num_targets": self.num_targets,
         }

@@ -11,6 +11,7 @@ import re
 import time
 
 import numpy as np
+from absl import flags
 
 from tfrecords.errors import InputError
 
@@ -93,6 +94,45 @@ class PaceOptions:
                 f"--save_every={self.save_every}: wanted are steps (500), "
                 "minutes (10m) or epoch."
             )
+
+
+def define_flags() -> None:
+    """Defines the flags of saving and watching; call once per process."""
+    default = PaceOptions()
+    flags.DEFINE_string(
+        "save_every",
+        default.save_every,
+        "When to save besides the ends of epochs: steps (500), minutes (10m) "
+        "or epoch.",
+    )
+    flags.DEFINE_integer(
+        "keep", 2, "Checkpoints that stay, besides the best.", lower_bound=1
+    )
+    flags.DEFINE_enum(
+        "checkpoint",
+        "last",
+        ["last", "best"],
+        "Which one is judged and exported: the last, or the one with the "
+        "lowest loss on held-out pairs.",
+    )
+    flags.DEFINE_integer(
+        "steps_per_call",
+        default.steps_per_call,
+        "Steps that TensorFlow takes by itself; 0: about half a second.",
+        lower_bound=0,
+    )
+    flags.DEFINE_string(
+        "profile",
+        default.profile,
+        "Steps of which a trace for TensorBoard's profiler is written, such "
+        "as 100:110.",
+    )
+    flags.DEFINE_string(
+        "picture_every",
+        default.picture_every,
+        "Epochs between pictures of predictions in TensorBoard; 0: no "
+        "pictures while training; auto: as many as take 1 % of the time.",
+    )
 
 
 class Pace:

@@ -60,14 +60,14 @@ def cached_pair_model(
     Returns:
         A `keras.Model` from a dict of `features` [S, ...] (source patches),
         `target_features` [T, D] (g of target patches, from the frozen top
-        stream), `source` [P] and `target` [P] int32 (rows of the former
-        two), `offset` [P, 8] to a dict of `prediction` and `target`,
-        both [P, D].
+        stream, or whatever else `head` predicts), `source` [P] and `target`
+        [P] int32 (rows of the former two), `offset` [P, 8] to a dict of
+        `prediction` and `target`, both [P, D].
     """
     shape = neck.input_shape[1:]
     dtype = neck.inputs[0].dtype
     features = keras.Input(shape, dtype=dtype, name="features")
-    target_features = keras.Input(neck.output_shape[1:], name="target_features")
+    target_features = keras.Input((head.num_targets,), name="target_features")
     pairs = _pair_inputs()
     outputs = _predict(neck(features, training=False), head, pairs)
     outputs["target"] = ops.take(target_features, pairs["target"], axis=0)

@@ -4,6 +4,7 @@ In: a `Config`. Out: pair graphs, networks, caches and the check, built when
 a stage first asks for them.
 """
 
+import dataclasses
 import functools
 import hashlib
 
@@ -32,6 +33,8 @@ from scn_tf.geometry import offset_spread
 from scn_tf.head import SpatialContextHead
 from scn_tf.host_memory import available_memory
 from scn_tf.offsets import PairOffsets
+from scn_tf.pixel_targets import PIXEL_SIDE
+from scn_tf.pixel_targets import pixel_targets
 from scn_tf.run_log import RunLog
 from tfrecords.manifest import Manifest
 from tfrecords.manifest import read_manifest
@@ -141,6 +144,7 @@ class Run:
                 offset_spread(offsets),
                 self.config.offset_gain,
                 self.config.offset_initial_spread,
+                PIXEL_SIDE**2 if self.config.targets == "pixels" else 0,
                 name="head",
             )
             head.build((None, num_features), (None, offsets.shape[-1]))
@@ -175,6 +179,9 @@ class Run:
         """
         if (splits, kind) not in self._caches:
             cache = self._open_cache(splits, kind, together)
+            if self.config.targets == "pixels" and kind == "proposals":
+                targets = pixel_targets(self.patches(splits, kind))
+                cache = dataclasses.replace(cache, targets=targets)
             # The training finds a place of its own for what it reads.
             if not (self.trains_on_cache and splits == self.train_splits):
                 cache = in_memory(cache, self.cache_memory())

@@ -1,0 +1,159 @@
+"""Section 4.1: shapes that obey a spatial law, with offsets and without.
+
+In: runs on the synthetic source, though any will do. Out: Figure 3, the
+held-out loss of every epoch with a band over seeds; and Figure 4, predicted
+pixels as they become squares and triangles.
+"""
+
+import functools
+import pathlib
+import shutil
+
+import numpy as np
+
+from scn_tf.config import Config
+from scn_tf.experiments import pixel_sheet
+from scn_tf.experiments.experiment import by_variant
+from scn_tf.experiments.experiment import Experiment
+from scn_tf.experiments.experiment import Outcome
+from scn_tf.experiments.experiment import Report
+from scn_tf.experiments.experiment import Variant
+from scn_tf.experiments.loss_bands import draw_loss_bands
+from scn_tf.experiments.table import Table
+from scn_tf.run import Run
+
+_SHOWN = (1, 2, 5, 10, 20, 25, 50, 100, 200)  # epochs in the table
+
+
+def _controls(config: Config) -> tuple[Variant, ...]:
+    return (
+        Variant("with offsets"),
+        Variant("without offsets", ("--offset_gain=0",)),
+        Variant("permuted offsets", ("--offset_control=permuted",)),
+    )
+
+
+def measure_losses(run: Run) -> dict:
+    """Returns the held-out loss over its floor after every epoch."""
+    by_epoch = {line["epoch"]: line for line in run.log.history("epoch")}
+    return {
+        "over_floor": [
+            by_epoch[epoch]["val_over_floor"] for epoch in sorted(by_epoch)
+        ]
+    }
+
+
+def losses_report(
+    outcomes: list[Outcome], name: str = "losses", title: str = ""
+) -> Report:
+    """Makes the table of held-out losses and the picture of their bands.
+
+    Args:
+        outcomes: of `measure_losses`.
+        name: of the files.
+        title: above the table.
+    """
+    curves = {
+        variant: np.array([value["over_floor"] for value in values])
+        for variant, values in by_variant(outcomes).items()
+    }
+    longest = max(curve.shape[1] for curve in curves.values())
+    epochs = [epoch for epoch in _SHOWN if epoch < longest] + [longest]
+    rows = tuple(
+        (variant, str(len(curve)), *(_range(curve, epoch) for epoch in epochs))
+        for variant, curve in curves.items()
+    )
+    table = Table(
+        name,
+        title or "Held-out loss over the best constant prediction",
+        ("", "seeds", *(f"epoch {epoch}" for epoch in epochs)),
+        rows,
+        (
+            "Loss of Eq. 2 on held-out pairs over the spread of their targets; "
+            "mean over seeds, in brackets the smallest and the largest.",
+        ),
+    )
+    draw = functools.partial(draw_loss_bands, curves)
+    return Report((table,), {f"{name}_curves": draw})
+
+
+def _range(curve: np.ndarray, epoch: int) -> str:
+    if epoch > curve.shape[1]:
+        return "-"
+    values = curve[:, epoch - 1]
+    if len(values) == 1:
+        return f"{values[0]:.3f}"
+    return f"{values.mean():.3f} ({values.min():.3f}-{values.max():.3f})"
+
+
+def _pixel_controls(config: Config) -> tuple[Variant, ...]:
+    return _controls(config)[:2]
+
+
+def measure_pixels(run: Run) -> dict:
+    """Returns losses and the share of right templates; draws Figure 4."""
+    path = run.config.run_dir / "pictures" / "predicted_pixels.png"
+    pixel_sheet.draw_sheet(run, path)
+    shares = pixel_sheet.right_templates(run)
+    return {**measure_losses(run), **shares, "picture": str(path)}
+
+
+def pixels_report(outcomes: list[Outcome]) -> Report:
+    """Makes the tables of losses and of templates, with their pictures."""
+    losses = losses_report(
+        outcomes, "fig4_losses", "Figure 4: pixels as targets, held-out loss"
+    )
+    names = sorted(outcomes[0].values["shares"])
+    rows = tuple(
+        (
+            f"{outcome.variant}, seed {outcome.seed}",
+            f"{100 * outcome.values['share']:.1f} %",
+            *(f"{100 * outcome.values['shares'][n]:.1f} %" for n in names),
+        )
+        for outcome in outcomes
+    )
+    table = Table(
+        "fig4",
+        "Figure 4: predicted patches that are nearest to the right template",
+        ("", "all", *names),
+        rows,
+        (
+            "A template is the mean of the training targets of one label; "
+            "nearest by Euclidean distance; held-out pairs.",
+        ),
+    )
+    draw = dict(losses.draw)
+    for variant in by_variant(outcomes):
+        first = next(o for o in outcomes if o.variant == variant)
+        source = pathlib.Path(first.values["picture"])
+        if source.is_file():
+            file_name = f"fig4_{variant.replace(' ', '_')}"
+            draw[file_name] = functools.partial(shutil.copyfile, source)
+    return Report((table, *losses.tables), draw)
+
+
+LOSSES = Experiment(
+    "Held-out losses of any variants, per epoch",
+    _controls,
+    measure_losses,
+    losses_report,
+)
+FIGURE_3 = Experiment(
+    "Figure 3: shapes with offsets, without, and with permuted ones",
+    _controls,
+    measure_losses,
+    functools.partial(
+        losses_report,
+        name="fig3",
+        title="Figure 3: loss on held-out shapes over its floor",
+    ),
+    new_records_per_seed=True,
+)
+FIGURE_4 = Experiment(
+    "Figure 4: pixels of the target predicted from a circle and an offset",
+    _pixel_controls,
+    measure_pixels,
+    pixels_report,
+    watch=pixel_sheet.keep_predictions,
+    new_records_per_seed=True,
+)
