@@ -56,6 +56,8 @@ class Config:
     train_from: str
     weights: str
     image_size: int
+    fc6_width: int
+    fc7_width: int
     hidden_features: int
     offset_gain: float
     offset_initial_spread: float

@@ -105,7 +105,8 @@ def _define_network() -> None:
     flags.DEFINE_string(
         "weights",
         "none",
-        "A weights file, imagenet (downloads Keras's), or none (random).",
+        "A weights file (.weights.h5, .h5, .keras, MatConvNet's .mat), "
+        "imagenet (downloads Keras's), or none (random).",
     )
     flags.DEFINE_integer(
         "image_size",
@@ -113,6 +114,14 @@ def _define_network() -> None:
         "Side of a patch in pixels; 0: the network's own (VGG: 224).",
         lower_bound=0,
     )
+    for name, own in (("fc6", 4096), ("fc7", 2048)):
+        flags.DEFINE_integer(
+            f"{name}_width",
+            0,
+            f"Units of {name}; 0: the network's own (CNN-M: {own}; VGG's "
+            "4096 cannot be changed).",
+            lower_bound=0,
+        )
 
 
 def _define_head() -> None:

@@ -113,6 +113,8 @@ class Run:
                 config.weights,
                 config.image_size,
                 config.seed,
+                config.fc6_width,
+                config.fc7_width,
             )
             return backbone, frozen_copy(backbone.neck)
 

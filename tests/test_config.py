@@ -57,6 +57,13 @@ def test_every_training_option_is_a_flag():
     assert training.head_epochs == 3
 
 
+def test_the_widths_of_fc6_and_fc7_are_the_networks_own_unless_given():
+    values = parse()
+    assert (values.fc6_width, values.fc7_width) == (0, 0)
+    values = parse("--fc6_width=2048", "--fc7_width=1024")
+    assert (values.fc6_width, values.fc7_width) == (2048, 1024)
+
+
 def test_stages_run_in_their_order():
     values = parse("--stages=export,train")
     assert values.stages == ("train", "export")

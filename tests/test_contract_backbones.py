@@ -109,6 +109,26 @@ def test_building_leaves_the_random_state_alone():
     assert random.random() == expected
 
 
+def test_fc6_and_fc7_are_as_wide_as_asked():
+    for name, size in (("cnn_m", 41), ("small_cnn", 16)):
+        backbone = build_backbone(
+            name, image_size=size, fc6_width=6, fc7_width=5
+        )
+        assert backbone.neck.get_layer("fc6").units == 6
+        assert backbone.num_features == 5
+        backbone = build_backbone(name, image_size=size, fc6_width=6)
+        own = {"cnn_m": 2048, "small_cnn": 512}[name]
+        assert backbone.num_features == own
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "vgg16", "vgg19"])
+def test_widths_that_are_kerass_cannot_be_changed(name):
+    with pytest.raises(
+        InputError, match="--fc7_width at 0, or choose .*: cnn_m, small_cnn"
+    ):
+        build_backbone(name, image_size=SIZES[name], fc7_width=8)
+
+
 def test_the_table_is_sorted_and_every_default_cut_exists():
     assert list(BACKBONES) == sorted(BACKBONES)
     assert {n: BACKBONES[n].image_size for n in BACKBONES} == {

@@ -43,6 +43,12 @@ def test_both_streams_start_equal_and_apart(run):
     assert not run.frozen_neck.trainable_variables
 
 
+def test_the_networks_are_as_wide_as_the_flags_say(demo_run, tmp_path):
+    narrow = open_run(demo_run, tmp_path / "run", "--fc7_width=24")
+    assert narrow.backbone.num_features == 24
+    assert narrow.frozen_neck.output_shape == (None, 24)
+
+
 def test_offsets_enter_with_a_spread_of_one(run):
     graph = run.graph(("train",))
     boxes = graph.boxes[graph.pairs] / 256  # canvas of 256 pixels

@@ -1,4 +1,5 @@
 import pathlib
+import zipfile
 
 import h5py
 import keras
@@ -6,6 +7,7 @@ import numpy as np
 import pytest
 
 from scn_tf.backbones import build_backbone
+from scn_tf.backbones.cnn_m import build_cnn_m
 from scn_tf.backbones.preprocessing import Preprocessing
 from scn_tf.backbones.weights import load_weights
 from tfrecords.errors import InputError
@@ -207,6 +209,105 @@ def test_more_than_a_classifier_too_much_is_refused(tmp_path, file_name):
         InputError, match=r"extra: network nothing; file \(3, 2\), \(2,\)"
     ):
         load_weights(_network(), str(path))
+
+
+def _with_config(path: pathlib.Path, config: str) -> pathlib.Path:
+    """Copies a .keras file with another description of the model."""
+    changed = path.with_name("changed.keras")
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(changed, "w") as new:
+        new.writestr("config.json", config)
+        new.writestr("model.weights.h5", old.read("model.weights.h5"))
+    return changed
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+def test_a_keras_model_is_read_and_its_config_is_not(tmp_path, classes):
+    saved = _network(classes)
+    saved.save(tmp_path / "a.keras")
+    for path in (
+        tmp_path / "a.keras",
+        _with_config(tmp_path / "a.keras", "{'class_name': 'Lambda'"),
+    ):
+        network = _network()
+        load_weights(network, str(path))
+        np.testing.assert_array_equal(_features(network), _features(saved))
+
+
+def test_a_trained_keras_model_of_keras_applications_is_read(tmp_path):
+    original = keras.applications.MobileNetV2(
+        weights=None, input_shape=(32, 32, 3), classes=2
+    )
+    original.compile("adam", "mse")
+    original.optimizer.build(original.trainable_variables)
+    path = tmp_path / "model.zip"  # told by its content
+    original.save(tmp_path / "model.keras")
+    (tmp_path / "model.keras").rename(path)
+    backbone = build_backbone("mobilenet_v2", weights=str(path), image_size=32)
+    images = np.random.default_rng(1).random((2, 32, 32, 3), np.float32)
+    pooled = keras.Model(original.input, original.layers[-2].output)
+    np.testing.assert_allclose(
+        backbone.neck(backbone.trunk(images)),
+        pooled(images * 2 - 1),
+        rtol=1e-4,
+        atol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
+def test_a_keras_model_cut_short_is_refused(tmp_path, share):
+    path = tmp_path / "a.keras"
+    _network().save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(InputError, match="a.keras cannot be read.*cut short"):
+        load_weights(_network(), str(path))
+
+
+def test_a_keras_model_with_a_flipped_byte_is_refused(tmp_path):
+    path = tmp_path / "a.keras"
+    _network().save(path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="a.keras cannot be read.*CRC"):
+        load_weights(_network(), str(path))
+
+
+def test_an_archive_without_weights_is_refused(tmp_path):
+    path = tmp_path / "a.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", "{}")
+    with pytest.raises(InputError, match="archive without model.weights.h5"):
+        load_weights(_network(), str(path))
+
+
+def test_an_archive_of_damaged_weights_is_refused(tmp_path):
+    path = tmp_path / "a.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model.weights.h5", b"not HDF5" * 99)
+    with pytest.raises(InputError, match="a.keras cannot be read as HDF5"):
+        load_weights(_network(), str(path))
+
+
+def test_an_archive_that_swells_is_not_unpacked(tmp_path):
+    path = tmp_path / "a.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model.weights.h5", bytes(30_000_000))
+    with pytest.raises(InputError, match="holds 30000000 bytes of weights"):
+        load_weights(_network(), str(path))
+
+
+def test_other_widths_of_fc_layers_name_their_flags(tmp_path):
+    path = _save(_network(width=7), tmp_path / "x.weights.h5")
+    with pytest.raises(InputError, match="fc6 has 7 units.*--fc6_width=7"):
+        load_weights(_network(), str(path))
+
+
+@pytest.mark.parametrize("name", ["m.mat", "M.MAT"])
+def test_a_mat_file_goes_to_its_reader(tmp_path, name):
+    (tmp_path / name).write_text("<html>404</html>")
+    with pytest.raises(InputError, match="no MATLAB file of version 5 to 7"):
+        load_weights(build_cnn_m(41, False, 3, 2), str(tmp_path / name))
 
 
 def test_the_real_file_gives_what_keras_gives(scn_data):

@@ -36,6 +36,8 @@ def build_backbone(
     weights: str = "none",
     image_size: int = 0,
     seed: int = 0,
+    fc6_width: int = 0,
+    fc7_width: int = 0,
 ) -> Backbone:
     """Builds a network and cuts it where training begins.
 
@@ -45,16 +47,19 @@ def build_backbone(
             "" is the network's default (fc6 where it has one, else its last
             stage).
         weights: "none" (random, from `seed`), "imagenet" (Keras downloads
-            them) or the path of an HDF5 weights file.
+            them) or the path of a weights file, see `load_weights`.
         image_size: side of the images in pixels; 0 is the network's own.
         seed: of the random weights; the same seed gives the same weights.
+        fc6_width: units of fc6; 0 is the network's own number.
+        fc7_width: units of fc7; 0 is the network's own number.
 
     Returns:
         The backbone; its trunk is frozen.
 
     Raises:
-        InputError: an unknown name or layer, an image too small, weights
-            that are missing or of another network.
+        InputError: an unknown name or layer, an image too small, a width
+            that the network cannot have, weights that are missing or of
+            another network.
     """
     if name not in BACKBONES:
         close = difflib.get_close_matches(name, BACKBONES, n=1)
@@ -77,13 +82,28 @@ def build_backbone(
             f"No ImageNet weights of {name} can be downloaded. Give --weights "
             "a file that you have, or 'none' for random weights."
         )
+    widths = _given_widths(name, fc6_width, fc7_width)
     with _initializers_seeded(seed):
-        model = network.build(image_size, imagenet)
+        model = network.build(image_size, imagenet, **widths)
     cut = train_from or network.default_cut
     trunk, neck = cut_network(model, cut, network.stages)
     if weights not in ("none", "imagenet"):
         load_weights(model, weights)
     return Backbone(name, cut, image_size, trunk, neck)
+
+
+def _given_widths(name: str, fc6_width: int, fc7_width: int) -> dict[str, int]:
+    """Returns the widths that are not the network's own, as arguments."""
+    widths = {"fc6_width": fc6_width, "fc7_width": fc7_width}
+    widths = {flag: width for flag, width in widths.items() if width}
+    if widths and not BACKBONES[name].has_widths:
+        raise InputError(
+            f"The layers of {name} have the widths that Keras gives them: "
+            f"leave --{' and --'.join(widths)} at 0, or choose a network "
+            "whose fc6 and fc7 may have others: "
+            f"{', '.join(n for n in BACKBONES if BACKBONES[n].has_widths)}."
+        )
+    return widths
 
 
 @contextlib.contextmanager

@@ -141,4 +141,5 @@ CNN_M = Network(
     min_image_size=41,
     default_cut="fc6",
     stages={"fc6": "pool5"},
+    has_widths=True,
 )

@@ -34,14 +34,17 @@ class Network:
         stages: name of a part that may be trained from -> name of the layer
             before it. Any other layer's name is a cut too.
         has_imagenet: whether Keras can download ImageNet weights.
+        has_widths: whether `build` takes `fc6_width` and `fc7_width`, units
+            of the layers of these names.
     """
 
-    build: Callable[[int, bool], keras.Model]
+    build: Callable[..., keras.Model]
     image_size: int
     min_image_size: int
     default_cut: str
     stages: Mapping[str, str]
     has_imagenet: bool = False
+    has_widths: bool = False
 
 
 def cut_network(

@@ -15,15 +15,23 @@ from scn_tf.backbones.preprocessing import Preprocessing
 GAIN = 2.0
 
 
-def build_small_cnn(image_size: int, imagenet: bool = False) -> keras.Model:
+def build_small_cnn(
+    image_size: int,
+    imagenet: bool = False,
+    fc6_width: int = 512,
+    fc7_width: int = 512,
+) -> keras.Model:
     """Builds the network with random weights (He normal, zero biases).
 
     Args:
         image_size: side S of the images in pixels.
         imagenet: must be False: such weights do not exist.
+        fc6_width: units of fc6.
+        fc7_width: units of fc7, the length of the features.
 
     Returns:
-        [B, S, S, 3] float32 images in [0, 1] -> [B, 512] fc7 after ReLU.
+        [B, S, S, 3] float32 images in [0, 1] -> [B, fc7_width] fc7 after
+        ReLU.
 
     Raises:
         ValueError: `imagenet` is True.
@@ -44,9 +52,9 @@ def build_small_cnn(image_size: int, imagenet: bool = False) -> keras.Model:
             name=f"conv{number}",
         )(x)
     x = layers.Flatten(name="flatten")(x)
-    for name in ("fc6", "fc7"):
+    for name, width in (("fc6", fc6_width), ("fc7", fc7_width)):
         x = layers.Dense(
-            512,
+            width,
             activation="relu",
             kernel_initializer="he_normal",
             name=name,
@@ -60,4 +68,5 @@ SMALL_CNN = Network(
     min_image_size=16,
     default_cut="fc6",
     stages={"fc6": "conv4"},
+    has_widths=True,
 )

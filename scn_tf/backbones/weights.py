@@ -1,41 +1,120 @@
 """Loads weights from a file into a network, all of them or none.
 
 In: a network of this package (images in, features out, no classifier) and
-an HDF5 file, either Keras 3's `model.save_weights("x.weights.h5")` or the
-older layout of keras.applications, of the network with its classifier or
-without. Out: the network's variables hold the file's values, or an
-InputError says which layers differ.
+a file of the network with its classifier or without: HDF5, either Keras 3's
+`model.save_weights("x.weights.h5")` or the older layout of
+keras.applications; a `.keras` model, of which nothing but the weights is
+read; or MatConvNet's `.mat`. Out: the network's variables hold the file's
+values, or an InputError says which layers differ.
 """
 
 import collections
 import pathlib
 import re
+import shutil
+import tempfile
+import zipfile
+from typing import IO
 
 import h5py
 import keras
 
+from scn_tf.backbones.matconvnet import load_matconvnet
+from scn_tf.backbones.mismatch import difference
+from scn_tf.backbones.mismatch import mismatch_error
+from scn_tf.backbones.mismatch import shapes_text
+from scn_tf.backbones.mismatch import width_advice
 from tfrecords.errors import InputError
 
-_LISTED_DIFFERENCES = 5
+_ARCHIVED = "model.weights.h5"  # what Keras calls the weights in a .keras
+# Times the network's own weights: an optimizer keeps up to three more, and a
+# small network may have a large classifier.
+_LARGEST_ARCHIVED = 16
 
 
 def load_weights(network: keras.Model, weights_path: str) -> None:
     """Fills every variable of `network` from the file.
 
     Nothing is assigned before the shapes of all layers have been compared.
+    The kind of file is told by its first bytes, MATLAB's also by its name.
 
     Args:
         network: functional model without classifier.
-        weights_path: HDF5 file in one of the two layouts.
+        weights_path: HDF5 file in one of the two layouts, `.keras` or `.mat`.
 
     Raises:
-        InputError: no such file, not HDF5, cut short, or of another network.
+        InputError: no such file, of no such kind, cut short, or of another
+            network.
     """
     require_weights(weights_path)
     path = _absolute(weights_path)
+    try:
+        with open(path, "rb") as file:
+            start = file.read(6)
+    except OSError as error:
+        raise InputError(
+            f"The weights file {path} cannot be read: {error}."
+        ) from error
+    if start == b"MATLAB" or path.suffix.lower() == ".mat":
+        load_matconvnet(network, path)
+    elif start[:2] == b"PK" or path.suffix.lower() == ".keras":
+        with _unpacked(network, path) as file:
+            _load_hdf5(network, file, path)
+    else:
+        _load_hdf5(network, path, path)
+
+
+def _unpacked(network: keras.Model, path: pathlib.Path) -> IO[bytes]:
+    """Copies the weights of a `.keras` file into a temporary one.
+
+    The model's config, which could name code to run, is never read.
+    """
+    size = 4 * network.count_params()
+    most = _LARGEST_ARCHIVED * size + 2**20
+    file = tempfile.TemporaryFile()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            length = archive.getinfo(_ARCHIVED).file_size
+            if length > most:
+                raise InputError(
+                    f"{path} holds {length} bytes of weights, and {size} are "
+                    f"what {network.name} has. Name the network that the "
+                    "file was made for with --backbone."
+                )
+            with archive.open(_ARCHIVED) as member:
+                shutil.copyfileobj(member, file, 1 << 20)
+    except KeyError as error:
+        file.close()
+        raise InputError(
+            f"{path} is an archive without {_ARCHIVED}, so no model that "
+            "Keras 3 saved. Save the model with model.save('name.keras')."
+        ) from error
+    except InputError:
+        file.close()
+        raise
+    except Exception as error:  # zipfile has as many as there are faults.
+        file.close()
+        raise InputError(
+            f"The weights file {path} cannot be read as a model of Keras "
+            f"({error}). It may have been cut short: fetch or save it again "
+            "as '.keras'."
+        ) from error
+    return file
+
+
+def _load_hdf5(
+    network: keras.Model, source: pathlib.Path | IO[bytes], path: pathlib.Path
+) -> None:
+    """Fills the network from HDF5.
+
+    Args:
+        network: see `load_weights`.
+        source: what is read.
+        path: of the file that the user gave, for messages.
+    """
     layers = [layer for layer in network.layers if layer.weights]
     try:
-        with h5py.File(path) as file:
+        with h5py.File(source) as file:
             saved, others = _saved_arrays(file, layers, path)
             _check_shapes(network, saved, others, path)
             for layer in layers:
@@ -65,8 +144,8 @@ def require_weights(weights: str) -> None:
     if not _absolute(weights).is_file():
         raise InputError(
             f"There is no weights file {_absolute(weights)}. --weights takes "
-            "the path of an HDF5 file, 'imagenet' (download) or 'none' "
-            "(random)."
+            "the path of a file (.weights.h5, .h5, .keras or MatConvNet's "
+            ".mat), 'imagenet' (download) or 'none' (random)."
         )
 
 
@@ -147,39 +226,25 @@ def _check_shapes(
 
     One more dense layer on the features is the classifier; it is dropped.
     """
-    differences = []
+    differences, widths = [], {}
     for layer in network.layers:
         wanted = [tuple(variable.shape) for variable in layer.weights]
         found = [array.shape for array in saved.get(layer.name, [])]
         if wanted != found:
-            differences.append(_difference(layer.name, wanted, found))
+            differences.append(
+                difference(layer.name, shapes_text(wanted), shapes_text(found))
+            )
+            widths[layer.name] = found[0][-1] if found and found[0] else 0
     num_features = network.output_shape[-1]
     for name, arrays in others.items():
         found = [array.shape for array in arrays]
         is_classifier = found[0][:-1] == (num_features,) and len(others) == 1
         if not is_classifier:
-            differences.append(_difference(name, [], found))
+            differences.append(difference(name, "", shapes_text(found)))
     if differences:
-        rest = len(differences) - _LISTED_DIFFERENCES
-        raise InputError(
-            f"{path} does not hold the weights of {network.name} at "
-            f"{network.input_shape[1]} pixels; {len(differences)} layers "
-            "differ:\n"
-            + "\n".join(differences[:_LISTED_DIFFERENCES])
-            + (f"\n  and {rest} more" if rest > 0 else "")
-            + "\nName the network that the file was made for with --backbone, "
-            f"or give --weights a file of {network.name}. Where only the "
-            "first fc layer differs, the image size is another."
+        raise mismatch_error(
+            network, path, differences, width_advice(network, widths)
         )
-
-
-def _difference(name: str, wanted: list, found: list) -> str:
-    """Returns one line about a layer that differs."""
-
-    def shapes(values: list) -> str:
-        return ", ".join(map(str, values)) or "nothing"
-
-    return f"  {name}: network {shapes(wanted)}; file {shapes(found)}"
 
 
 def _snake_case(name: str) -> str:
