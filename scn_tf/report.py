@@ -12,6 +12,11 @@ from collections.abc import Sequence
 _COLUMNS = ("class", "before", "after", "difference")
 _NOT_MEASURED = "-"
 _PARTS = (("images", "Whole photographs"), ("objects", "Object crops"))
+# Means of AP besides the one that the metric names.
+_FORMS = (
+    ("eleven_point", "11 points, VOC2007"),
+    ("area", "area, VOC2010"),
+)
 _PROTOCOL = (
     ("classifier", "classifier"),
     ("features", "normalization"),
@@ -68,14 +73,28 @@ def _part_block(title: str, part: Mapping, protocol: Mapping) -> str:
         )
         for name in classes
     ]
-    mean = _row("mean", before["mean"], after["mean"], difference["mean"])
-    table = _aligned([_COLUMNS, *rows, mean])
+    means = _means(before, after, difference)
+    table = _aligned([_COLUMNS, *rows, *means])
     metric = protocol.get("metric", "average precision in %")
-    lines = _wrapped(f"{title}: ", metric) + table[:-1]
-    lines += ["-" * len(table[0]), table[-1]]
+    lines = _wrapped(f"{title}: ", metric) + table[: -len(means)]
+    lines += ["-" * len(table[0]), *table[-len(means) :]]
     for when, result in (("before", before), ("after", after)):
         lines += _remarks(when, result)
     return "\n".join(lines)
+
+
+def _means(
+    before: Mapping, after: Mapping, difference: Mapping
+) -> list[tuple[str, str, str, str]]:
+    parts = (before, after, difference)
+    rows = [_row("mean", *(part["mean"] for part in parts))]
+    # Verdicts of earlier versions have one form of AP alone.
+    if all("by_form" in part for part in parts):
+        rows += [
+            _row(title, *(part["by_form"][form]["mean"] for part in parts))
+            for form, title in _FORMS
+        ]
+    return rows
 
 
 def _remarks(when: str, result: Mapping) -> list[str]:

@@ -50,6 +50,7 @@ def _why_not(run: Run) -> str:
 
 def _protocol(run: Run) -> dict:
     config = run.config
+    protocol = _svm_protocol(run)
     splits = run.manifest.splits
     trained = " and ".join(run.train_splits)
     notes = []
@@ -77,8 +78,8 @@ def _protocol(run: Run) -> dict:
         notes.append(f"{num_bad} damaged records were left out.")
     return {
         "classifier": "linear SVM (scikit-learn LinearSVC), one-vs-rest",
-        "normalization": "L2",
-        "C": _svm_protocol(run).describe_c(),
+        "normalization": "L2" if protocol.normalize else "none",
+        "C": protocol.describe_c(),
         "metric": "mean average precision (scikit-learn, no interpolation)",
         "trained_on": f"{_count(splits, run.train_splits)} photographs of "
         f"{trained}",

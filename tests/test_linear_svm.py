@@ -1,13 +1,14 @@
 import json
-import warnings
 
 import numpy as np
 import pytest
 
-from scn_tf.evaluation import linear_svm
-from scn_tf.evaluation import svm_protocol
+from scn_tf.evaluation.average_precision import all_forms
+from scn_tf.evaluation.average_precision import FORMS
 from scn_tf.evaluation.linear_svm import compare
 from scn_tf.evaluation.linear_svm import evaluate_linear_svm
+from scn_tf.evaluation.linear_svm import prepared
+from scn_tf.evaluation.linear_svm import svm_scores
 from scn_tf.evaluation.svm_protocol import LinearSvmProtocol
 from tfrecords.errors import InputError
 
@@ -69,9 +70,23 @@ def test_scaling_all_features_changes_nothing(noisy_parts):
 
 def test_every_row_is_normalized_on_its_own_and_zero_rows_stay_zero():
     features = np.array([[3, 4], [0, 0], [-5, 0]], np.float32)
-    normalized = linear_svm._normalized("features", features)
+    normalized = prepared("features", features, normalize=True)
     assert normalized.dtype == np.float64
     np.testing.assert_allclose(normalized, [[0.6, 0.8], [0, 0], [-1, 0]])
+    untouched = prepared("features", features, normalize=False)
+    assert untouched.dtype == np.float64
+    np.testing.assert_array_equal(untouched, features)
+
+
+def test_without_normalization_the_scale_of_the_features_counts(noisy_parts):
+    train, targets, test, test_targets = noisy_parts
+    protocol = LinearSvmProtocol(c_grid=(0.1,), normalize=False)
+
+    def scores(factor):
+        features = factor * train, targets, factor * test, test_targets
+        return svm_scores(*features, CLASSES, protocol)[0]
+
+    assert np.abs(scores(7) - scores(1)).max() > 0.01
 
 
 def test_rows_left_out_change_nothing(noisy_parts):
@@ -91,20 +106,22 @@ def test_rows_left_out_change_nothing(noisy_parts):
     assert with_extra == plain
 
 
-def test_two_runs_are_equal_to_the_last_bit_on_any_number_of_threads(
-    noisy_parts, monkeypatch
-):
-    first = evaluate_linear_svm(*noisy_parts, CLASSES, PROTOCOL)
-    assert evaluate_linear_svm(*noisy_parts, CLASSES, PROTOCOL) == first
-    monkeypatch.setattr(linear_svm, "_MAX_WORKERS", 1)
-    assert evaluate_linear_svm(*noisy_parts, CLASSES, PROTOCOL) == first
+def test_the_means_of_all_forms_stand_beside_scikit_learns(noisy_parts):
+    scores, result = svm_scores(*noisy_parts, CLASSES, PROTOCOL)
+    assert scores.shape == (90, 3)
+    assert result["by_form"] == all_forms(noisy_parts[3], scores, CLASSES)
+    scikit_learn = result["by_form"]["scikit_learn"]
+    assert scikit_learn["mean"] == result["mean"]
+    assert scikit_learn["per_class"] == result["per_class"]
+    assert len({values["mean"] for values in result["by_form"].values()}) == 3
+    assert evaluate_linear_svm(*noisy_parts, CLASSES, PROTOCOL) == result
 
 
 def test_too_few_positives_fix_c_and_say_so(parts):
     train, targets, test, test_targets = parts
     one_left = np.where(np.cumsum(targets[:, 0]) > 1, -1, targets[:, 0])
     targets = np.stack([one_left, targets[:, 1], targets[:, 2]], axis=1)
-    protocol = LinearSvmProtocol(c_grid=(0.5,))
+    protocol = LinearSvmProtocol(c_grid=(0.5, 0.6))
     result = evaluate_linear_svm(
         train, targets, test, test_targets, CLASSES, protocol
     )
@@ -117,14 +134,19 @@ def test_a_class_that_cannot_be_fitted_or_scored_is_left_out_and_named(parts):
     train, targets, test, test_targets = parts
     targets[:, 0] = 0
     test_targets[:, 1] = 0
-    result = evaluate_linear_svm(
+    scores, result = svm_scores(
         train, targets, test, test_targets, CLASSES, PROTOCOL
     )
+    assert np.isnan(scores[:, 0]).all()
+    assert np.isfinite(scores[:, 1:]).all()
     assert result["left_out"] == ["cat", "cow"]
     assert result["C"]["cat"] is None
     assert result["per_class"]["cat"] is result["per_class"]["cow"] is None
     assert result["per_class"]["dog"] == pytest.approx(100)
     assert result["mean"] == pytest.approx(100)
+    area = result["by_form"]["area"]
+    assert area["mean"] == pytest.approx(100)
+    assert area["per_class"]["cat"] is None
 
 
 def test_no_rows_at_all_leave_every_class_out():
@@ -137,29 +159,9 @@ def test_no_rows_at_all_leave_every_class_out():
     assert result["left_out"] == CLASSES
 
 
-def test_fits_that_do_not_converge_are_counted_and_make_no_warning(
-    noisy_parts, monkeypatch
-):
-    monkeypatch.setattr(svm_protocol, "_MAX_ITERATIONS", 1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        result = evaluate_linear_svm(*noisy_parts, CLASSES, PROTOCOL)
-    # Three classes, each 3 folds x 4 values of C and the final fit.
-    assert result["not_converged"] == 3 * (3 * 4 + 1)
-
-
 def test_the_result_is_plain_json(parts):
     result = evaluate_linear_svm(*parts, CLASSES, PROTOCOL)
     assert json.loads(json.dumps(result)) == result
-
-
-def test_progress_counts_every_fit_on_stderr(parts, capsys):
-    evaluate_linear_svm(*parts, CLASSES, PROTOCOL, progress="SVM before")
-    error = capsys.readouterr().err
-    assert "SVM before: 100%" in error
-    assert "39/39" in error
-    evaluate_linear_svm(*parts, CLASSES, PROTOCOL)
-    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("part", [0, 2])
@@ -192,6 +194,22 @@ def test_a_difference_is_after_minus_before_with_its_sign():
         "mean": -4.5,
         "per_class": {"cat": 11.0, "dog": -20.0, "cow": None},
     }
+
+
+FORMS_AT = list(enumerate(FORMS))
+
+
+def test_every_form_has_its_difference():
+    def with_forms(mean, cat):
+        forms = {form: result_of(mean + i, cat=cat) for i, form in FORMS_AT}
+        return result_of(mean, cat=cat) | {"by_form": forms}
+
+    difference = compare(with_forms(60.0, 50.0), with_forms(62.5, None))[
+        "difference"
+    ]
+    assert list(difference["by_form"]) == list(FORMS)
+    for values in difference["by_form"].values():
+        assert values == {"mean": 2.5, "per_class": {"cat": None}}
 
 
 def test_results_on_other_classes_are_not_compared():

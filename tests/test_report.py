@@ -70,6 +70,24 @@ def test_a_loss_shows_its_minus_in_its_row_and_in_the_mean(verdict):
     assert row(text, "mean") == ["mean", "70.00", "68.25", "-1.75"]
 
 
+def test_the_other_forms_of_the_mean_stand_below_it(verdict):
+    means = {"before": 71.0, "after": 72.5, "difference": 1.5}
+    for when, mean in means.items():
+        verdict["images"][when]["by_form"] = {
+            "eleven_point": {"mean": mean, "per_class": {}},
+            "area": {"mean": None, "per_class": {}},
+            "scikit_learn": {"mean": mean, "per_class": {}},
+        }
+    text = verdict_table(verdict)
+    assert row(text, "mean") == ["mean", "70.00", "68.25", "-1.75"]
+    assert row(text, "11")[-4:] == ["VOC2007", "71.00", "72.50", "+1.50"]
+    assert row(text, "area,")[-4:] == ["VOC2010", "-", "-", "-"]
+
+
+def test_a_verdict_of_one_form_alone_is_read(verdict):
+    assert "VOC2010" not in verdict_table(verdict)
+
+
 @pytest.mark.parametrize(
     ("difference", "shown"),
     [(-0.001, "0.00"), (0.0, "0.00"), (-0.006, "-0.01"), (12.345, "+12.35")],

@@ -22,7 +22,15 @@ def test_a_tie_takes_the_smaller_c_also_across_the_last_bit():
 
 
 def test_without_folds_c_is_one():
-    assert choose_c([], LinearSvmProtocol(c_grid=(0.5,))) == 1.0
+    assert choose_c([], LinearSvmProtocol(c_grid=(0.5, 0.6))) == 1.0
+
+
+def test_a_single_c_is_taken_without_folds():
+    protocol = LinearSvmProtocol(c_grid=(0.5,))
+    assert make_folds(np.arange(60) % 2, 0, protocol) == []
+    assert choose_c([], protocol) == 0.5
+    assert "0.5" in protocol.describe_c()
+    assert "cross-validation" not in protocol.describe_c()
 
 
 def test_folds_are_stratified_disjoint_and_free_of_left_out_rows():

@@ -40,6 +40,18 @@ def test_difference_is_after_minus_before_in_every_class(verdict, kind):
     assert part["before"]["C"].keys() >= {"square", "triangle"}
 
 
+@pytest.mark.parametrize("kind", ["images", "objects"])
+def test_the_mean_is_there_in_three_forms(verdict, kind):
+    part = verdict[kind]
+    for when in ("before", "after", "difference"):
+        forms = part[when]["by_form"]
+        assert sorted(forms) == ["area", "eleven_point", "scikit_learn"]
+        assert forms["scikit_learn"]["mean"] == part[when]["mean"]
+    # Interpolated precision is never below the precision itself.
+    before = part["before"]["by_form"]
+    assert before["area"]["mean"] >= before["scikit_learn"]["mean"]
+
+
 def test_a_class_in_every_scene_is_left_out_and_named(verdict):
     assert verdict["images"]["before"]["left_out"] == ["circle"]
 

@@ -1,6 +1,6 @@
 """One class's targets -> folds, the choice of C, and the weights of an SVM.
 
-The rules that `linear_svm` applies to every class. In: normalized features
+The rules that `svm_fits` applies to every class. In: prepared features
 [N, D] float64 and a target [N] with 1 for yes, 0 for no, -1 for left out.
 Out: row numbers, a C, weights [D].
 """
@@ -23,14 +23,17 @@ class LinearSvmProtocol:
     """How the SVM of each class is fitted.
 
     Attributes:
-        c_grid: values of C to choose from; on a tie the smaller wins.
+        c_grid: values of C to choose from; on a tie the smaller wins. A
+            single value is taken as it is: nothing is cross-validated.
         folds: parts of the cross-validation that chooses.
         seed: makes the folds.
+        normalize: features are divided by their length (L2).
     """
 
     c_grid: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0)
     folds: int = 3
     seed: int = 0
+    normalize: bool = True
 
     def __post_init__(self) -> None:
         """Refuses what cannot choose a C.
@@ -45,8 +48,15 @@ class LinearSvmProtocol:
                 f"folds. Received: c_grid={self.c_grid}, folds={self.folds}."
             )
 
+    @property
+    def chooses(self) -> bool:
+        """Whether there is more than one value of C."""
+        return len(set(self.c_grid)) > 1
+
     def describe_c(self) -> str:
         """Returns one line on how C is chosen, for the verdict."""
+        if not self.chooses:
+            return f"{self.c_grid[0]:g} for every class"
         grid = ", ".join(f"{c:g}" for c in sorted(self.c_grid))
         return (
             f"per class from {grid} by {self.folds}-fold stratified "
@@ -82,8 +92,10 @@ def make_folds(
 
     Returns:
         `protocol.folds` folds, or as many as the rarer side has members;
-        none if that is below two.
+        none if that is below two or there is no C to choose.
     """
+    if not protocol.chooses:
+        return []
     rows = np.flatnonzero(target >= 0)
     positive = target[rows] == 1
     rarer = int(min(positive.sum(), (~positive).sum()))
@@ -103,11 +115,15 @@ def choose_c(
 ) -> float:
     """Returns the C with the best mean AP over the folds of one class.
 
+    It is the only C of the grid, or FIXED_C, where there are no folds.
+
     Args:
         precisions: [folds, values of C in rising order] AP in percent; no
             folds at all where there were too few positives.
         protocol: the grid of C.
     """
+    if not protocol.chooses:
+        return protocol.c_grid[0]
     if not len(precisions):
         return FIXED_C
     # Rounded, so that the last bit of a sum does not break a tie.
