@@ -60,7 +60,11 @@ _MODES = (
     Mode("cache in the host's memory", on_host=True),
     Mode("cache on disk", ("--cache_memory=0.000001",)),
     Mode("no cache", ("--nofeature_cache", "--batching=images")),
-    Mode("nothing frozen", ("--train_from=input", "--batching=images")),
+    # Four parts: the maps of 64 pairs' patches do not fit into 16 GiB.
+    Mode(
+        "nothing frozen",
+        ("--train_from=input", "--batching=images", "--accumulate=4"),
+    ),
 )
 
 

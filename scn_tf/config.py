@@ -64,6 +64,7 @@ class Config:
     offset_unit: str
     offset_control: str
     targets: str
+    max_pair_iou: float
     train_split: str
     batch_pairs: int
     batching: str
@@ -74,6 +75,7 @@ class Config:
     on_bad_record: str
     devices: tuple[str, ...]
     check_pairs: int
+    judge_on: str
     svm_c: tuple[float, ...]
     seed: int
     values: dict[str, object]
@@ -93,10 +95,10 @@ def config_from_flags(
             f"--stages={','.join(values.stages)}: unknown {unknown}. Known "
             f"stages, in order: {', '.join(STAGES)}."
         )
-    if values.targets == "pixels" and not values.feature_cache:
+    if values.targets != "features" and not values.feature_cache:
         raise InputError(
-            "--targets=pixels are kept with the feature cache: leave out "
-            "--nofeature_cache."
+            f"--targets={values.targets} are kept with the feature cache: "
+            "leave out --nofeature_cache."
         )
     run_dir = pathlib.Path(values.run_dir)
     fields = {field.name for field in dataclasses.fields(Config)}

@@ -11,8 +11,8 @@ from absl import flags
 from tfrecords.errors import InputError
 
 EXPERIMENT_NAMES = (
-    *("features", "fig3", "fig4", "losses"),
-    *("table2", "table3"),
+    *("features", "fig3", "fig4", "fusion", "losses"),
+    *("table1", "table2", "table3", "table4"),
 )
 
 

@@ -14,6 +14,7 @@ from scn_tf.offsets import OFFSET_UNITS
 from scn_tf.pace import define_flags as define_pace_flags
 from scn_tf.precision import PRECISIONS
 from scn_tf.recipe import TrainOptions
+from scn_tf.target_forms import TARGETS
 from scn_tf.working_copy import TRAINING_PRECISIONS
 from tfrecords.options import define_flags as define_records_flags
 from tfrecords.pair_graph import ON_BAD_RECORD
@@ -159,9 +160,10 @@ def _define_head() -> None:
     flags.DEFINE_enum(
         "targets",
         "features",
-        ["features", "pixels"],
-        "What is predicted: features of the target patch (g), or its pixels "
-        "in gray, as in Figure 4.",
+        TARGETS,
+        "What is predicted of the target patch: features (g), as the paper "
+        "does; its pixels in gray, as in Figure 4; or features that are "
+        "standardized, or made of unit length.",
     )
 
 
@@ -172,6 +174,7 @@ def _define_training() -> None:
         "drop_factor": "Factor on the learning rate from --drop_epoch on.",
         "momentum": "Momentum of SGD; the paper states none.",
         "weight_decay": "Pull of every trained weight to zero.",
+        "neck_rate": "Factor on the learning rate of the neck.",
         "clip_norm": "Largest norm of all gradients together; 0: no clipping.",
     }.items():
         flags.DEFINE_float(name, getattr(default, name), text, lower_bound=0)
@@ -187,6 +190,13 @@ def _define_training() -> None:
         "Parts of a device's batch computed one after the other, where it "
         "does not fit into memory at once.",
         lower_bound=1,
+    )
+    flags.DEFINE_enum(
+        "neck_decay",
+        default.neck_decay,
+        ["zero", "start"],
+        "Where --weight_decay pulls the neck: to zero, or to the weights that "
+        "it started with.",
     )
     flags.DEFINE_enum(
         "loss_reduction",
@@ -217,6 +227,13 @@ def _define_batches() -> None:
         "pairs",
         BATCHING,
         "Shuffle pairs over the whole set, or images with all their pairs.",
+    )
+    flags.DEFINE_float(
+        "max_pair_iou",
+        1.0,
+        "Pairs that overlap more are left out, of training and checks.",
+        lower_bound=0,
+        upper_bound=1,
     )
     flags.DEFINE_enum(
         "train_split",
@@ -263,6 +280,14 @@ def _define_batches() -> None:
 
 
 def _define_verdict() -> None:
+    flags.DEFINE_enum(
+        "judge_on",
+        "val",
+        ["val", "test", "train_part"],
+        "What classifiers of an experiment are judged by: val, fitted on "
+        "train; test, fitted on train and val; or a part of train, fitted on "
+        "the rest, for choices that must not see val.",
+    )
     flags.DEFINE_integer(
         "check_pairs",
         4096,

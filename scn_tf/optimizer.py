@@ -46,6 +46,27 @@ class MomentumSGD(keras.optimizers.SGD):
         self.decay = decay
         self.compiled = compiled
         self.working = WorkingCopies()  # moved along with the weights
+        self._rates = {}  # factors by id of the variable
+        self._starts = {}
+
+    def treat(
+        self,
+        variables: Sequence[keras.Variable],
+        rate: float = 1.0,
+        starts: Sequence[keras.Variable] = (),
+    ) -> None:
+        """Gives some variables a rate of their own, and a start.
+
+        Args:
+            variables: some of those that are moved.
+            rate: factor on the learning rate.
+            starts: of the same shapes; decay pulls to them, not to zero. None
+                for no such pull.
+        """
+        self._rates |= {id(variable): rate for variable in variables}
+        if starts:
+            pairs = zip(variables, starts, strict=True)
+            self._starts |= {id(v): start.value for v, start in pairs}
 
     def update_step(
         self,
@@ -58,9 +79,12 @@ class MomentumSGD(keras.optimizers.SGD):
         original = self._trainable_variables[index]
         copy = self.working.of(original)
         copies = () if copy is original else (copy.value,)
+        learning_rate *= self._rates.get(id(original), 1.0)
+        start = self._starts.get(id(original))
+        starts = () if start is None else (start,)
         if not self.momentum:
             gradient = tf.cast(gradient, variable.dtype)
-            pulled = gradient + self.decay * variable
+            pulled = gradient + self.decay * _pull(variable, starts)
             super().update_step(pulled, variable, learning_rate)
             _round(variable, copies)
             return
@@ -71,16 +95,16 @@ class MomentumSGD(keras.optimizers.SGD):
         momentum = self.momentums[index].value
         if self.compiled and variable.shape.num_elements() >= _LARGE:
             strategy = tf.distribute.get_strategy()
-            momentum, *copies = (
-                strategy.experimental_local_results(value)[0]
-                for value in (momentum, *copies)
+            momentum, copies, starts = tf.nest.map_structure(
+                lambda value: strategy.experimental_local_results(value)[0],
+                (momentum, copies, starts),
             )
-            numbers = (rate, factor, decay)
-            _one_pass(variable, momentum, copies, gradient, *numbers)
+            values = (variable, momentum, copies, starts, gradient)
+            _one_pass(*values, rate, factor, decay)
             return
         gradient = tf.cast(gradient, variable.dtype)
         if self.decay:
-            gradient += decay * variable
+            gradient += decay * _pull(variable, starts)
         tf.raw_ops.ResourceApplyKerasMomentum(
             var=variable.handle,
             accum=momentum.handle,
@@ -101,16 +125,25 @@ def _one_pass(
     variable: tf.Variable,
     momentum: tf.Variable,
     copies: Sequence[tf.Variable],
+    starts: Sequence[tf.Variable],
     gradient: tf.Tensor,
     rate: tf.Tensor,
     factor: tf.Tensor,
     decay: tf.Tensor,
 ) -> None:
-    pulled = tf.cast(gradient, variable.dtype) + decay * variable
+    pull = _pull(variable, starts)
+    pulled = tf.cast(gradient, variable.dtype) + decay * pull
     speed = factor * momentum - rate * pulled
     momentum.assign(speed)
     variable.assign_add(speed)
     _round(variable, copies)
+
+
+def _pull(
+    variable: tf.Variable, starts: Sequence[tf.Variable]
+) -> tf.Tensor | tf.Variable:
+    """What decay takes from: the weights, or how far they have moved."""
+    return variable - starts[0] if starts else variable
 
 
 def _round(variable: tf.Variable, copies: Sequence[tf.Variable]) -> None:

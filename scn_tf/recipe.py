@@ -15,6 +15,11 @@ class TrainOptions:
         momentum: of SGD; the paper states none.
         weight_decay: pull of every trained weight to zero, added to its
             gradient before momentum, as Torch's SGD does.
+        neck_rate: factor on the learning rate of the neck, and so on its
+            decay; the head has the rate as it is.
+        neck_decay: "zero", or "start": the weights that the neck started with
+            take the place of zero (L2-SP of Li et al. 2018, arXiv
+            1802.01483).
         loss_reduction: "sum" over feature dimensions (Eq. 2) or "mean".
         head_epochs: first epochs in which the neck is held and the spatial
             context module learns alone.
@@ -32,6 +37,8 @@ class TrainOptions:
     drop_factor: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 5e-4
+    neck_rate: float = 1.0
+    neck_decay: str = "zero"
     loss_reduction: str = "sum"
     head_epochs: int = 0
     clip_norm: float = 0.0

@@ -6,7 +6,6 @@ a stage first asks for them.
 
 import dataclasses
 import functools
-import hashlib
 
 import keras
 import numpy as np
@@ -32,75 +31,30 @@ from scn_tf.feature_cache import weights_digest
 from scn_tf.geometry import offset_spread
 from scn_tf.head import SpatialContextHead
 from scn_tf.host_memory import available_memory
-from scn_tf.offsets import PairOffsets
 from scn_tf.pixel_targets import PIXEL_SIDE
 from scn_tf.pixel_targets import pixel_targets
+from scn_tf.run_data import RunData
 from scn_tf.run_log import RunLog
-from tfrecords.manifest import Manifest
-from tfrecords.manifest import read_manifest
+from scn_tf.target_forms import TargetForm
 from tfrecords.pair_graph import PairGraph
-from tfrecords.pair_graph import read_pair_graph
 from tfrecords.reader import load_patches
 from tfrecords.reader import read_patches
 
 
-class Run:
-    """What the stages of one run share.
+class Run(RunData):
+    """What the stages of one run share: its data, networks and caches.
 
     Args:
         config: of the run.
     """
 
     def __init__(self, config: Config) -> None:
-        self.config = config
+        super().__init__(config)
         # Before anything else: collective operations insist on it.
         self.strategy = make_strategy(config.devices)
         self.log = RunLog(config.run_dir, is_chief())
-        self._graphs = {}
         self._caches = {}
-        self._offsets = {}
         keras.utils.set_random_seed(config.seed)
-
-    @functools.cached_property
-    def manifest(self) -> Manifest:
-        """Of the records."""
-        return read_manifest(self.config.records_dir)
-
-    @property
-    def train_splits(self) -> tuple[str, ...]:
-        """Splits whose photographs the network is trained on."""
-        if self.config.train_split == "trainval" and "val" in (
-            self.manifest.splits
-        ):
-            return ("train", "val")
-        return ("train",)
-
-    @functools.cached_property
-    def held_out_splits(self) -> tuple[str, ...]:
-        """Splits of the check; the training's where none was held out."""
-        split = self.manifest.splits.get("val")
-        return ("val",) if split and split.pairs else self.train_splits
-
-    def graph(self, splits: tuple[str, ...]) -> PairGraph:
-        """All boxes and pairs of `splits`."""
-        if splits not in self._graphs:
-            config = self.config
-            self._graphs[splits] = read_pair_graph(
-                config.records_dir, splits, config.on_bad_record
-            )
-        return self._graphs[splits]
-
-    def offsets(self, splits: tuple[str, ...]) -> PairOffsets:
-        """Offsets of the pairs of `splits`, as the flags want them."""
-        config = self.config
-        if splits not in self._offsets:
-            self._offsets[splits] = PairOffsets(
-                self.graph(splits),
-                config.offset_unit,
-                config.offset_control == "permuted",
-                config.seed,
-            )
-        return self._offsets[splits]
 
     @functools.cached_property
     def _networks(self) -> tuple[Backbone, keras.Model]:
@@ -181,9 +135,8 @@ class Run:
         """
         if (splits, kind) not in self._caches:
             cache = self._open_cache(splits, kind, together)
-            if self.config.targets == "pixels" and kind == "proposals":
-                targets = pixel_targets(self.patches(splits, kind))
-                cache = dataclasses.replace(cache, targets=targets)
+            if kind == "proposals":
+                cache = self._with_targets(cache, splits)
             # The training finds a place of its own for what it reads.
             if not (self.trains_on_cache and splits == self.train_splits):
                 cache = in_memory(cache, self.cache_memory())
@@ -206,7 +159,7 @@ class Run:
         return cached_features(
             config.cache_dir,
             {
-                "records": self._data_digest(graph, kind),
+                "records": self.data_digest(graph, kind),
                 "bad_records": graph.bad_records,
                 "splits": list(splits),
                 "kind": kind,
@@ -221,20 +174,23 @@ class Run:
             CacheOptions(config.cache_dtype, config.precision, crew),
         )
 
-    def _data_digest(self, graph: PairGraph, kind: str) -> str:
-        """Of what the patches of a kind are cut from.
+    def _with_targets(
+        self, cache: FeatureCache, splits: tuple[str, ...]
+    ) -> FeatureCache:
+        """The cache with what is to be predicted in place of features."""
+        form = self.config.targets
+        if form == "features":
+            return cache
+        if form == "pixels":
+            targets = pixel_targets(self.patches(splits, "proposals"))
+        else:
+            targets = self._target_form(cache.targets)
+        return dataclasses.replace(cache, targets=targets)
 
-        Objects and whole images do not depend on the proposals, so runs with
-        other proposals of the same photographs share what is cached of them.
-        """
-        if kind == "proposals":
-            return self.manifest.digest
-        digest = hashlib.sha256(self.manifest.source_digest.encode())
-        digest.update(str(self.manifest.options.get("max_side")).encode())
-        digest.update("\n".join(graph.image_ids).encode())
-        for array in (graph.sizes, graph.object_image, graph.object_boxes):
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
+    @functools.cached_property
+    def _target_form(self) -> TargetForm:
+        cache = self._open_cache(self.train_splits, "proposals", False)
+        return TargetForm(self.config.targets, cache.targets)
 
     def cache_memory(self) -> int:
         """Bytes that one more cache may take of this machine's memory."""

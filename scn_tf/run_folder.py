@@ -27,8 +27,10 @@ _FREE = (
     *("run_dir", "epochs", "devices", "records_dir", "data_dir", "weights"),
     *("num_workers", "beam_options", "on_bad_image", "on_bad_record"),
     *("save_every", "keep", "checkpoint", "steps_per_call", "profile"),
-    *("cache_memory", "cache_dir", "picture_every"),
+    *("cache_memory", "cache_dir", "picture_every", "judge_on", "svm_c"),
 )
+# Of these, those that decide what is measured.
+_DECISIVE = ("epochs", "checkpoint", "judge_on", "svm_c")
 _PATHS = (
     *("data_dir", "records_dir", "cache_dir", "weights", "edge_model"),
     *("proposals_file", "yolo_weights"),
@@ -100,7 +102,7 @@ def configuration(flags: dict[str, object]) -> str:
     decisive = {
         name: text
         for name, text in _texts(flags).items()
-        if name == "epochs" or name not in _FREE
+        if name in _DECISIVE or name not in _FREE
     }
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
 

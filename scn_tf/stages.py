@@ -26,6 +26,7 @@ from scn_tf.feed import make_feed
 from scn_tf.feed import make_sampler
 from scn_tf.live_pictures import LivePictures
 from scn_tf.optimizer import make_optimizer
+from scn_tf.optimizer import MomentumSGD
 from scn_tf.run import Run
 from scn_tf.run_folder import record_environment
 from scn_tf.run_folder import write_flags
@@ -102,6 +103,7 @@ def train(run: Run, watch: Watch | None = None) -> None:
         optimizer = make_optimizer(
             config.training, run.strategy.num_replicas_in_sync
         )
+    _treat_neck(run, optimizer)
     check = run.context_check(config.check_pairs)
     training = Training(
         forward=feed.forward,
@@ -121,6 +123,26 @@ def train(run: Run, watch: Watch | None = None) -> None:
     optimizer.working = feed.working
     checkpoints = _checkpoints(run, optimizer)
     run_training(training, config.training, config.pace, checkpoints, run.log)
+
+
+def _treat_neck(run: Run, optimizer: MomentumSGD) -> None:
+    """Gives the neck its own learning rate and decay, where it has any."""
+    options = run.config.training
+    neck = run.backbone.neck
+    trained = {id(variable) for variable in neck.trainable_variables}
+    pairs = [
+        (variable, start)
+        for variable, start in zip(
+            neck.weights, run.frozen_neck.weights, strict=True
+        )
+        if id(variable) in trained
+    ]
+    starts = [start for _, start in pairs]
+    optimizer.treat(
+        [variable for variable, _ in pairs],
+        options.neck_rate,
+        starts if options.neck_decay == "start" else (),
+    )
 
 
 def _show(

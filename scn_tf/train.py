@@ -35,7 +35,7 @@ from scn_tf.step import make_steps
 from scn_tf.step import Taken
 from tfrecords.errors import InputError
 
-# A loss of so many times the floor will not come back.
+# A loss of so many times the floor, or the first one, will not come back.
 _EXPLODED = 1e3
 
 
@@ -125,8 +125,9 @@ class _Loop:
         self._checkpoints = checkpoints
         self._log = run_log
         self._total = checkpoints.total
-        # Of a network whose features hardly differ the floor is nearly none.
-        self._limit = _EXPLODED * max(training.floor, 1.0)
+        # Where features hardly differ the floor is far below the first loss.
+        start = training.check()["loss"]
+        self._limit = _EXPLODED * max(training.floor, start, 1e-6)
         self._since = _Since()
         self._parts = {"head": training.head, "neck": training.neck}
         self._gradient_norms = make_gradient_norms(

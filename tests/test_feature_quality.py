@@ -1,11 +1,15 @@
 """What features are worth: each of the three told apart."""
 
+import dataclasses
+import types
+
 import numpy as np
 import pytest
 
 from scn_tf.config import config_from_flags
 from scn_tf.experiments.feature_quality import measure_features
 from scn_tf.experiments.feature_quality import of_unit_length
+from scn_tf.experiments.feature_quality import parts_of
 from scn_tf.experiments.feature_quality import vectors_of
 from scn_tf.run import Run
 from scn_tf.stages import restore
@@ -28,7 +32,7 @@ def run(demo_run):
 
 
 def test_joined_features_are_both_of_unit_length(run):
-    vectors = vectors_of(run, "val", "objects")
+    vectors = vectors_of(run, ("val",), "objects")
     original, h1, joined = (
         vectors[name] for name in ("original", "h1", "joined")
     )
@@ -40,14 +44,36 @@ def test_joined_features_are_both_of_unit_length(run):
 
 def test_a_trained_run_is_measured_beside_the_original(run):
     values = measure_features(run)
-    vectors = vectors_of(run, "val", "objects")
+    vectors = vectors_of(run, ("val",), "objects")
     moved = np.linalg.norm(vectors["h1"] - vectors["original"], axis=1)
     ratio = moved.mean() / np.linalg.norm(vectors["original"], axis=1).mean()
     assert values["objects"]["moved"] == pytest.approx(ratio)
     for kind in ("objects", "images"):
-        assert set(values[kind]) == {"h1", "joined", "moved"}
-        assert 0 < values[kind]["h1"]["mean"] <= 100
+        assert set(values[kind]) == {"original", "h1", "joined", "moved"}
+        over = values[kind]["h1"]["over_original"]
+        means = [values[kind][name]["mean"] for name in ("original", "h1")]
+        assert over["difference"] == pytest.approx(means[1] - means[0])
+        assert over["interval"][0] <= over["interval"][1]
     assert values["losses"]["over_floor"] < values["losses"]["permuted"]
+
+
+def test_a_part_of_train_shares_no_photograph_with_the_rest(run):
+    config = dataclasses.replace(run.config, judge_on="train_part")
+    part_run = types.SimpleNamespace(
+        config=config,
+        manifest=run.manifest,
+        graph=run.graph,
+        cache=run.cache,
+        patches=run.patches,
+        backbone=run.backbone,
+        frozen_neck=run.frozen_neck,
+    )
+    for kind in ("objects", "images"):
+        fitted, judged = parts_of(part_run, kind)
+        assert not set(fitted.image) & set(judged.image)
+        assert len(set(fitted.image)) == 420
+        assert len(set(judged.image)) == 180
+        assert len(judged.vectors["joined"]) == len(judged.targets)
 
 
 def test_zero_rows_stay_zero():

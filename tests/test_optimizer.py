@@ -76,6 +76,42 @@ def test_decay_pulls_before_momentum(kind, monkeypatch):
     np.testing.assert_allclose(momentum, np.full((2, 3), speed), rtol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["plain", "one pass", "two replicas"])
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_a_part_has_its_own_rate_and_start(kind, momentum, monkeypatch):
+    strategy = tf.distribute.get_strategy()
+    if kind == "one pass":
+        monkeypatch.setattr(module, "_LARGE", 1)
+    if kind == "two replicas":
+        strategy = mirrored("CPU:0", "CPU:1")
+    with strategy.scope():
+        optimizer = MomentumSGD(0.1, momentum, 0.2, kind == "one pass")
+        ones = np.ones((2, 3), np.float32)
+        head, neck, start = (keras.Variable(k * ones) for k in (2, 3, 5))
+        optimizer.build([head, neck])
+    optimizer.treat([neck], rate=0.25, starts=[start])
+
+    @tf.function
+    def step():
+        def replica():
+            shares = strategy.num_replicas_in_sync
+            optimizer.apply([tf.constant(ones / shares)] * 2, [head, neck])
+
+        strategy.run(replica)
+
+    expected = {"head": [2.0, 0.0], "neck": [3.0, 0.0]}
+    for _ in range(3):
+        step()
+        for name, rate, origin in (("head", 0.1, 0), ("neck", 0.025, 5)):
+            weight, speed = expected[name]
+            pull = 1 + 0.2 * (weight - origin)
+            speed = momentum * speed - rate * pull
+            expected[name] = [weight + speed, speed]
+    for name, variable in (("head", head), ("neck", neck)):
+        np.testing.assert_allclose(variable, expected[name][0] * ones, 1e-5)
+    np.testing.assert_array_equal(start, 5 * ones)
+
+
 def test_one_pass_works_on_a_strategy_of_one_device(monkeypatch):
     monkeypatch.setattr(module, "_LARGE", 1)
     plain = steps(MomentumSGD, 0.9, tf.distribute.get_strategy())

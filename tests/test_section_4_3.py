@@ -15,12 +15,21 @@ from scn_tf.experiments.section_4_3 import TABLE_3
 PAPER = pathlib.Path(__file__).parents[1] / "docs" / "experiments.md"
 
 
-def result(mean):
-    return {"mean": mean, "per_class": {"cat": mean}, "C": {"cat": 1.0}}
+def result(mean, over=None):
+    values = {"mean": mean, "per_class": {"cat": mean}, "C": {"cat": 1.0}}
+    if over is not None:
+        interval = [over - 1, over + 1]
+        values["over_original"] = {"difference": over, "interval": interval}
+    return values
 
 
-def trained(h1, joined):
-    kind = {"h1": result(h1), "joined": result(joined), "moved": 0.1}
+def trained(h1, joined, original=80.0):
+    kind = {
+        "original": result(original),
+        "h1": result(h1, h1 - original),
+        "joined": result(joined, joined - original),
+        "moved": 0.1,
+    }
     losses = {"over_floor": 0.7, "permuted_over_floor": 0.9}
     return {"objects": kind, "images": kind, "losses": losses}
 
@@ -51,6 +60,24 @@ def test_rows_are_means_over_seeds_beside_the_paper():
     # Section 4.3 of the paper, Table 2.
     assert rows["SCN-EdgeBox"][8:] == ("79.9", "72.8", "83.6", "79.5")
     assert rows["SCN-YOLO"][:2] == ("", "not run")
+
+
+def test_gains_stand_beside_their_intervals():
+    outcomes = [
+        Outcome("original", 0, untrained(80.0)),
+        Outcome("SCN", 0, trained(81.0, 82.0)),
+        Outcome("SCN", 1, trained(79.5, 82.0)),
+    ]
+    gains = features_report(outcomes).tables[1]
+    (row,) = gains.rows
+    assert row[:4] == (
+        "SCN",
+        "2",
+        "+0.25 (-1.50 to +2.00)",
+        "+2.00 (+1.00 to +3.00)",
+    )
+    # Nothing was trained: there is no gain to tell of.
+    assert len(features_report(outcomes[:1]).tables) == 1
 
 
 def test_a_sweep_needs_no_paper():

@@ -1,24 +1,49 @@
 """What features are worth to a linear SVM: original, trained, joined.
 
-In: a trained run. Out: mAP on object crops and on whole images of the h1 of
-the paper, of the network as it came, and of both side by side, each part of
-unit length; the held-out loss with its controls; how far h1 has moved.
+In: a trained run. Out: mAP on object crops and on whole images of the network
+as it came, of the h1 of the paper, and of both side by side, each of unit
+length, with bootstrap intervals of the differences; the held-out loss with
+its controls; how far h1 has moved.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
+from scn_tf.evaluation.bootstrap import bootstrap_difference
 from scn_tf.evaluation.features import feature_vectors
 from scn_tf.evaluation.labels import targets_of
-from scn_tf.evaluation.linear_svm import evaluate_linear_svm
+from scn_tf.evaluation.linear_svm import svm_scores
 from scn_tf.evaluation.svm_protocol import LinearSvmProtocol
 from scn_tf.run import Run
 from scn_tf.run_folder import is_trained
 from tfrecords.errors import InputError
+from tfrecords.pair_graph import PairGraph
 
 KINDS = ("objects", "images")
-_SPLITS = ("train", "val")
+# Of the train photographs with --judge_on=train_part.
+_FITTED_SHARE = 0.7
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Rows of one kind of patches that a classifier is fitted on or judged by.
+
+    Attributes:
+        vectors: by name of the features [N, D].
+        targets: [N, C] int8, see `scn_tf.evaluation.labels`.
+        image: [N] int64, the photograph of each row.
+    """
+
+    vectors: dict[str, np.ndarray]
+    targets: np.ndarray
+    image: np.ndarray
+
+    def rows(self, chosen: np.ndarray) -> "Part":
+        """Some of the rows."""
+        vectors = {name: rows[chosen] for name, rows in self.vectors.items()}
+        return Part(vectors, self.targets[chosen], self.image[chosen])
 
 
 def measure_features(run: Run) -> dict:
@@ -26,53 +51,91 @@ def measure_features(run: Run) -> dict:
 
     Args:
         run: trained, or as its network came: then the original features are
-            measured, else h1 and both joined.
+            measured alone.
 
     Returns:
-        By kind of patches and features what `evaluate_linear_svm` returns.
-        Of a trained run also "moved" by kind, the mean of |h1 - original|
-        over that of |original| on val, and "losses" as
-        `ContextCheck.measure` returns them.
+        By kind of patches and features what `svm_scores` tells, with
+        "over_original", what `bootstrap_difference` returns. Of a trained run
+        also "moved" by kind, the mean of |h1 - original| over that of
+        |original| on the judged rows, and "losses" as `ContextCheck.measure`
+        returns them.
 
     Raises:
         InputError: if the photographs have no labels or no val split.
     """
-    if not run.manifest.classes or not set(_SPLITS) <= set(run.manifest.splits):
-        raise InputError(
-            "This experiment needs labeled photographs with a train and a val "
-            f"split; {run.config.records_dir} holds {len(run.manifest.classes)}"
-            f" classes and the splits {sorted(run.manifest.splits)}."
-        )
     trained = is_trained(run.config.run_dir)
-    features = ("h1", "joined") if trained else ("original",)
+    features = ("original", "h1", "joined") if trained else ("original",)
     values = {}
     if trained:
         values["losses"] = run.context_check(0).measure()
     for kind in KINDS:
-        vectors = {split: vectors_of(run, split, kind) for split in _SPLITS}
-        values[kind] = {
-            name: _worth(run, kind, name, vectors) for name in features
-        }
-        if not trained:
-            continue
-        original, h1 = (vectors["val"][name] for name in ("original", "h1"))
-        lengths = np.linalg.norm(original, axis=1)
-        distances = np.linalg.norm(h1 - original, axis=1)
-        values[kind]["moved"] = float(distances.sum() / lengths.sum())
+        fitted, judged = parts_of(run, kind)
+        values[kind] = _worth(run, kind, fitted, judged, features)
+        if trained:
+            original, h1 = (judged.vectors[n] for n in ("original", "h1"))
+            lengths = np.linalg.norm(original, axis=1)
+            distances = np.linalg.norm(h1 - original, axis=1)
+            values[kind]["moved"] = float(distances.sum() / lengths.sum())
     return values
 
 
-def vectors_of(run: Run, split: str, kind: str) -> dict[str, np.ndarray]:
+def parts_of(run: Run, kind: str) -> tuple[Part, Part]:
+    """The rows that classifiers are fitted on, and those they are judged by.
+
+    With --judge_on=val these are train and val, with trainval and test where
+    there is a test split; with train_part they are two parts of train, by
+    photograph, and val stays unseen.
+
+    Args:
+        run: as its networks are now.
+        kind: "objects" or "images".
+
+    Raises:
+        InputError: if the photographs have no labels or lack a split.
+    """
+    there = set(run.manifest.splits)
+    if not run.manifest.classes or not {"train", "val"} <= there:
+        raise InputError(
+            "This experiment needs labeled photographs with a train and a val "
+            f"split; {run.config.records_dir} holds {len(run.manifest.classes)}"
+            f" classes and the splits {sorted(there)}."
+        )
+    if run.config.judge_on == "train_part":
+        whole = _part(run, ("train",), kind)
+        images = np.random.default_rng(0).permutation(whole.image.max() + 1)
+        number = round(_FITTED_SHARE * len(images))
+        is_fitted = np.isin(whole.image, images[:number])
+        return whole.rows(is_fitted), whole.rows(~is_fitted)
+    if run.config.judge_on == "test":
+        return _part(run, ("train", "val"), kind), _part(run, ("test",), kind)
+    return _part(run, ("train",), kind), _part(run, ("val",), kind)
+
+
+def _part(run: Run, splits: tuple[str, ...], kind: str) -> Part:
+    graph = run.graph(splits)
+    targets = targets_of(graph, kind, len(run.manifest.classes))
+    return Part(vectors_of(run, splits, kind), targets, _images(graph, kind))
+
+
+def _images(graph: PairGraph, kind: str) -> np.ndarray:
+    if kind == "objects":
+        return graph.object_image
+    return np.arange(len(graph.image_ids))
+
+
+def vectors_of(
+    run: Run, splits: tuple[str, ...], kind: str
+) -> dict[str, np.ndarray]:
     """The features of all patches of a kind.
 
     Returns:
         "original" and "h1" [N, D], "joined" [N, 2 D]: both, each row of unit
         length.
     """
-    cache = run.cache((split,), kind)
+    cache = run.cache(splits, kind)
     as_it_came = dataclasses.replace(run.backbone, neck=run.frozen_neck)
     original, h1 = (
-        feature_vectors(network, cache, run.patches((split,), kind))
+        feature_vectors(network, cache, run.patches(splits, kind))
         for network in (as_it_came, run.backbone)
     )
     joined = np.concatenate([of_unit_length(original), of_unit_length(h1)], 1)
@@ -85,21 +148,61 @@ def of_unit_length(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.where(lengths > 0, lengths, 1.0)
 
 
-def _worth(run: Run, kind: str, name: str, vectors: dict) -> dict:
+# Scores of original features: the same for all runs of an experiment.
+_ORIGINALS = {}
+_MOST_REMEMBERED = 8
+
+
+def _remembered(fit: Callable, run: Run, kind: str) -> Callable:
+    """Fits original features once per network, photographs and protocol."""
+    config = run.config
+    key = (
+        run.network_digest,
+        *(run.data_digest(run.graph((s,)), kind) for s in run.manifest.splits),
+        *(kind, config.judge_on, config.svm_c, config.cache_dtype),
+        run.backbone.cut,
+    )
+
+    def found(name: str) -> tuple[np.ndarray, dict]:
+        if key not in _ORIGINALS:
+            if len(_ORIGINALS) == _MOST_REMEMBERED:
+                _ORIGINALS.pop(next(iter(_ORIGINALS)))
+            _ORIGINALS[key] = fit(name)
+        scores, result = _ORIGINALS[key]
+        return scores, dict(result)
+
+    return found
+
+
+def _worth(
+    run: Run, kind: str, fitted: Part, judged: Part, features: tuple[str, ...]
+) -> dict:
     classes = run.manifest.classes
-    targets = [
-        targets_of(run.graph((split,)), kind, len(classes)) for split in _SPLITS
-    ]
-    train, val = (vectors[split][name] for split in _SPLITS)
     # The folds that choose C are the same for all seeds of the training, so
     # that features as they came have one value.
     protocol = LinearSvmProtocol(run.config.svm_c, seed=0)
-    return evaluate_linear_svm(
-        train,
-        targets[0],
-        val,
-        targets[1],
-        classes,
-        protocol,
-        progress=f"linear SVM, {kind}, {name}",
-    )
+    results, scores = {}, {}
+
+    def fit(name: str) -> tuple[np.ndarray, dict]:
+        return svm_scores(
+            fitted.vectors[name],
+            fitted.targets,
+            judged.vectors[name],
+            judged.targets,
+            classes,
+            protocol,
+            progress=f"linear SVM, {kind}, {name}",
+        )
+
+    for name in features:
+        found = fit if name != "original" else _remembered(fit, run, kind)
+        scores[name], results[name] = found(name)
+    for name in features[1:]:
+        results[name]["over_original"] = bootstrap_difference(
+            judged.targets,
+            scores["original"],
+            scores[name],
+            classes,
+            groups=judged.image,
+        )
+    return results

@@ -1,0 +1,174 @@
+"""Crops joined with what their picture tells of them, as in Table 1.
+
+In: a trained run. Out: mAP on object crops of the crop's own features alone
+and beside four kinds of context: the mean of the features of the picture's
+proposals, the whole picture's features, what the proposals predict for the
+crop's place (h3, mean), and the same from permuted offsets. Prediction must
+beat the plain mean to count.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from scn_tf.config import Config
+from scn_tf.evaluation.labels import object_targets
+from scn_tf.evaluation.linear_svm import evaluate_linear_svm
+from scn_tf.evaluation.svm_protocol import LinearSvmProtocol
+from scn_tf.experiments.experiment import by_variant
+from scn_tf.experiments.experiment import Experiment
+from scn_tf.experiments.experiment import Outcome
+from scn_tf.experiments.experiment import Report
+from scn_tf.experiments.experiment import spread_text
+from scn_tf.experiments.experiment import Variant
+from scn_tf.experiments.feature_quality import of_unit_length
+from scn_tf.experiments.feature_quality import vectors_of
+from scn_tf.experiments.table import Table
+from scn_tf.offsets import PairOffsets
+from scn_tf.run import Run
+from tfrecords.pair_graph import PairGraph
+
+_CHUNK = 4096  # pairs at a time
+_ROWS = {
+    "own": "own features",
+    "h1": "h1",
+    "own + neighbors": "own + mean of the proposals' features",
+    "own + image": "own + the whole picture's features",
+    "own + h3": "own + what the proposals predict (h3)",
+    "own + h3 permuted": "own + h3 with permuted offsets",
+    "own + h3 + image": "own + h3 + the whole picture's features",
+    "h3": "h3 alone",
+}
+
+
+def measure_fusion(run: Run) -> dict:
+    """Returns mAP on the crops of val by features, see `_ROWS`."""
+    train, val = (_features(run, split) for split in ("train", "val"))
+    classes = run.manifest.classes
+    targets = [
+        object_targets(
+            graph.object_labels, graph.object_difficult, len(classes)
+        )
+        for graph in (run.graph((split,)) for split in ("train", "val"))
+    ]
+    protocol = LinearSvmProtocol(run.config.svm_c, seed=0)
+    return {
+        name: evaluate_linear_svm(
+            _joined(train, name),
+            targets[0],
+            _joined(val, name),
+            targets[1],
+            classes,
+            protocol,
+            progress=f"linear SVM, {name}",
+        )
+        for name in _ROWS
+    }
+
+
+def _joined(features: dict[str, np.ndarray], name: str) -> np.ndarray:
+    """Parts of unit length, side by side."""
+    parts = [of_unit_length(features[part]) for part in name.split(" + ")]
+    return np.concatenate(parts, axis=1)
+
+
+def _features(run: Run, split: str) -> dict[str, np.ndarray]:
+    splits = (split,)
+    graph = run.graph(splits)
+    objects = vectors_of(run, splits, "objects")
+    images = vectors_of(run, splits, "images")["original"]
+    own = np.asarray(run.cache(splits, "proposals").targets, np.float32)
+    pairs = pairs_to_objects(graph)
+    extended = with_objects(graph, pairs)
+    unit, seed = run.config.offset_unit, run.config.seed
+    h1 = run.source_vectors(graph, splits, np.arange(len(graph.boxes)))
+    rows = pairs[:, 1] - len(graph.boxes)
+    number = len(graph.object_boxes)
+
+    def predicted(permuted: bool) -> np.ndarray:
+        offsets = PairOffsets(extended, unit, permuted, seed)
+        total = np.zeros((number, run.head.num_targets), np.float32)
+        for start in range(0, len(pairs), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            h3 = run.head(h1[pairs[part, 0]], offsets(pairs[part]))
+            np.add.at(total, rows[part], np.asarray(h3))
+        return total / counts
+
+    counts = np.maximum(np.bincount(rows, minlength=number), 1)[:, None]
+    neighbors = np.zeros((number, own.shape[1]), np.float32)
+    np.add.at(neighbors, rows, own[pairs[:, 0]])
+    return {
+        "own": objects["original"],
+        "h1": objects["h1"],
+        "image": images[graph.object_image],
+        "neighbors": neighbors / counts,
+        "h3": predicted(False),
+        "h3 permuted": predicted(True),
+    }
+
+
+def pairs_to_objects(graph: PairGraph) -> np.ndarray:
+    """[P, 2]: every proposal with every object of its photograph.
+
+    Objects are numbered after the proposals.
+    """
+    images = np.arange(len(graph.image_ids))
+    first = np.searchsorted(graph.patch_image, images)
+    count = np.searchsorted(graph.patch_image, images, "right") - first
+    each = count[graph.object_image]  # pairs of each object
+    targets = np.repeat(np.arange(len(graph.object_boxes)), each)
+    turn = np.arange(len(targets)) - np.repeat(np.cumsum(each) - each, each)
+    sources = first[graph.object_image[targets]] + turn
+    return np.stack([sources, targets + len(graph.boxes)], axis=1)
+
+
+def with_objects(graph: PairGraph, pairs: np.ndarray) -> PairGraph:
+    """The graph with its objects as nodes after the proposals, and `pairs`."""
+    return dataclasses.replace(
+        graph,
+        boxes=np.concatenate([graph.boxes, graph.object_boxes]),
+        patch_image=np.concatenate([graph.patch_image, graph.object_image]),
+        pairs=pairs,
+    )
+
+
+def fusion_report(outcomes: list[Outcome]) -> Report:
+    """Makes the table of what context adds to crops."""
+    grouped = by_variant(outcomes)
+    rows = []
+    for name, text in _ROWS.items():
+        cells = []
+        for values in grouped.values():
+            gains = [
+                value[name]["mean"] - value["own"]["mean"]
+                for value in values
+                if value[name]["mean"] is not None
+            ]
+            cells.append(spread_text([value[name]["mean"] for value in values]))
+            cells.append(f"{np.mean(gains):+.2f}" if gains else "-")
+        rows.append((text, *cells))
+    names = [name for variant in grouped for name in (variant, "gain")]
+    table = Table(
+        "fusion",
+        "Object crops beside what their picture tells of them",
+        ("", *names),
+        tuple(rows),
+        (
+            "mAP in %, linear SVM on val, mean ± standard deviation over seeds; "
+            "all parts of unit length, side by side. own: the original "
+            "network's features of the crop.",
+        ),
+    )
+    return Report((table,))
+
+
+def _trained(config: Config) -> tuple[Variant, ...]:
+    return (Variant("SCN"),)
+
+
+FUSION = Experiment(
+    "Fusion of crops with predicted context (section 4.2)",
+    _trained,
+    measure_fusion,
+    fusion_report,
+)

@@ -1,0 +1,219 @@
+"""Section 4.2: does the network model context? Table 1 and its controls.
+
+In: runs on labeled boxes as proposals. Out: how often the class of a patch is
+told from what its partner predicts of it (h3), from its own features, and
+from both; over all pairs, those of two classes and those of one.
+"""
+
+import functools
+import pathlib
+import shutil
+
+import numpy as np
+
+from scn_tf import pictures
+from scn_tf.config import Config
+from scn_tf.evaluation.linear_classes import predict_classes
+from scn_tf.experiments.experiment import by_variant
+from scn_tf.experiments.experiment import Experiment
+from scn_tf.experiments.experiment import Outcome
+from scn_tf.experiments.experiment import Report
+from scn_tf.experiments.experiment import spread_text
+from scn_tf.experiments.experiment import Variant
+from scn_tf.experiments.feature_quality import of_unit_length
+from scn_tf.experiments.table import Table
+from scn_tf.run import Run
+from tfrecords.boxes import paired_iou
+from tfrecords.errors import InputError
+
+_CHUNK = 4096  # pairs at a time
+_FEATURES = ("h3", "own", "both", "partner", "mean")
+_NAMES = {
+    "h3": "predicted by the partner (h3)",
+    "own": "the patch's own features",
+    "both": "own and h3 side by side",
+    "partner": "the partner's features, h1",
+    "mean": "mean feature (most frequent class)",
+}
+# Table 1 and section 4.2 of the paper: VGG19, VOC2012 train -> val.
+_PAPER = {
+    "h3": ("56.3", "52.8", "63.2"),
+    "own": ("78.3", "", ""),
+    "both": ("79.5", "", ""),
+}
+
+
+def _controls(config: Config) -> tuple[Variant, ...]:
+    return (
+        Variant("SCN"),
+        Variant("no offset", ("--offset_gain=0",)),
+        Variant("permuted offset", ("--offset_control=permuted",)),
+    )
+
+
+def measure_context(run: Run) -> dict:
+    """Returns accuracies over the held-out pairs, and what the pairs are.
+
+    Returns:
+        By name of the features "all", "different" and "same" (class), in
+        percent, and "C"; "pairs", "under_0.2_iou" and "one_class" by split;
+        "picture".
+
+    Raises:
+        InputError: if the proposals have no labels.
+    """
+    train, test = (_Pairs(run, split) for split in ("train", "val"))
+    path = run.config.run_dir / "pictures" / "predictions.png"
+    path.parent.mkdir(exist_ok=True)
+    pictures.draw_predictions(run, path)
+    return {
+        **{name: _accuracy(run, train, test, name) for name in _FEATURES},
+        "splits": {"train": train.facts(), "val": test.facts()},
+        "losses": run.context_check(0).measure(),
+        "picture": str(path),
+    }
+
+
+class _Pairs:
+    """The pairs of a split with known labels, and their features."""
+
+    def __init__(self, run: Run, split: str) -> None:
+        graph = run.graph((split,))
+        known = (graph.labels[graph.pairs] >= 0).all(axis=1)
+        self.pairs = graph.pairs[known]
+        if not len(self.pairs):
+            raise InputError(
+                f"No pair of {split} has labeled patches. Table 1 needs "
+                "labeled boxes as proposals: --proposals=ground_truth "
+                "--boxes_per_image=0."
+            )
+        self.labels = graph.labels[self.pairs]  # [P, 2] source, target
+        self.image = graph.patch_image[self.pairs[:, 0]]
+        self._boxes = graph.boxes[self.pairs]
+        splits = (split,)
+        nodes = np.arange(len(graph.boxes))
+        h1 = run.source_vectors(graph, splits, nodes)
+        own = run.cache(splits, "proposals").targets
+        offsets = run.offsets(splits)
+        self.features = {
+            "h3": _predictions(run, h1, self.pairs, offsets),
+            "own": np.asarray(own[self.pairs[:, 1]], np.float32),
+            "partner": h1[self.pairs[:, 0]],
+        }
+        parts = (self.features["own"], self.features["h3"])
+        self.features["both"] = np.concatenate(
+            [of_unit_length(part) for part in parts], axis=1
+        )
+
+    def facts(self) -> dict:
+        """Number of pairs, share under 0.2 IoU, share of one class."""
+        overlap = paired_iou(self._boxes[:, 0], self._boxes[:, 1])
+        same = self.labels[:, 0] == self.labels[:, 1]
+        return {
+            "pairs": len(self.pairs),
+            "under_0.2_iou": 100 * float((overlap < 0.2).mean()),
+            "one_class": 100 * float(same.mean()),
+        }
+
+
+def _predictions(run: Run, h1: np.ndarray, pairs: np.ndarray, offsets):
+    """h3 [P, D], some pairs at a time."""
+    parts = np.array_split(pairs, -(-len(pairs) // _CHUNK))
+    return np.concatenate(
+        [np.asarray(run.head(h1[part[:, 0]], offsets(part))) for part in parts]
+    )
+
+
+def _accuracy(run: Run, train: _Pairs, test: _Pairs, name: str) -> dict:
+    true = test.labels[:, 1]
+    if name == "mean":
+        # A constant tells a classifier nothing but how often a class occurs.
+        said, c = (
+            np.full(len(true), np.bincount(train.labels[:, 1]).argmax()),
+            0,
+        )
+    else:
+        said, c = predict_classes(
+            train.features[name],
+            train.labels[:, 1],
+            test.features[name],
+            run.config.svm_c,
+            train.image,
+        )
+    right = said == true
+    same = test.labels[:, 0] == true
+
+    def share(chosen: np.ndarray) -> float | None:
+        return 100 * float(right[chosen].mean()) if chosen.any() else None
+
+    return {
+        "all": share(np.ones(len(right), bool)),
+        "different": share(~same),
+        "same": share(same),
+        "C": c,
+    }
+
+
+def context_report(outcomes: list[Outcome]) -> Report:
+    """Makes Table 1 and the table of what the pairs are."""
+    grouped = by_variant(outcomes)
+    rows = []
+    for variant, values in grouped.items():
+        for name in _FEATURES:
+            # Of features that nothing was trained for one row is enough.
+            if name in ("own", "mean") and rows and variant != "SCN":
+                continue
+            cells = [
+                spread_text([value[name][part] for value in values], 1)
+                for part in ("all", "different", "same")
+            ]
+            told = (
+                _PAPER.get(name, ("",) * 3) if variant == "SCN" else ("",) * 3
+            )
+            rows.append((f"{variant}: {_NAMES[name]}", *cells, *told))
+    table = Table(
+        "table1",
+        "Table 1: the class of a patch, told from its partner",
+        (
+            *("accuracy in %", "all pairs", "two classes", "one class"),
+            *("paper: all", "two classes", "one class"),
+        ),
+        tuple(rows),
+        (
+            "Linear SVM on rows of unit length, mean ± standard deviation over "
+            "seeds; trained on the pairs of train, judged on those of val. "
+            "Columns marked 'paper': arXiv 1704.02998, VGG19 on VOC2012.",
+        ),
+    )
+    facts = next(iter(grouped.values()))[0]["splits"]
+    pairs = Table(
+        "table1_pairs",
+        "The pairs",
+        ("", "pairs", "under 0.2 IoU", "of one class"),
+        (
+            *(
+                (
+                    split,
+                    f"{told['pairs']:,}",
+                    f"{told['under_0.2_iou']:.1f} %",
+                    f"{told['one_class']:.1f} %",
+                )
+                for split, told in facts.items()
+            ),
+            ("paper, train", "34,378", "92.6 %", "45 %"),
+            ("paper, val", "34,722", "92.6 %", "42 %"),
+        ),
+    )
+    picture = pathlib.Path(outcomes[0].values["picture"])
+    draw = {}
+    if picture.is_file():
+        draw["fig5"] = functools.partial(shutil.copyfile, picture)
+    return Report((table, pairs), draw)
+
+
+TABLE_1 = Experiment(
+    "Table 1 and Figure 5: context in real images (section 4.2)",
+    _controls,
+    measure_context,
+    context_report,
+)

@@ -1,0 +1,84 @@
+"""Table 1 on scenes: the partner's prediction tells the class."""
+
+import json
+import pathlib
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def values(demo_run, tmp_path_factory):
+    """What was measured, by variant, and the folder."""
+    from absl.testing import flagsaver
+
+    from scn_tf import main
+
+    folder = tmp_path_factory.mktemp("table1") / "run"
+    with flagsaver.flagsaver():
+        arguments = [
+            "scn_tf.main",
+            f"--flagfile={ROOT}/scn_tf/flagfiles/demo.flags",
+            f"--records_dir={demo_run}/records",
+            f"--run_dir={folder}",
+            "--experiment=table1",
+            "--epochs=25",
+            "--svm_c=1",
+            "--picture_every=0",
+        ]
+        assert main.main(main.parse_flags(arguments)) == 0
+    lines = json.loads((folder / "outcomes.json").read_text())
+    return {line["variant"]: line["values"] for line in lines}, folder
+
+
+def test_a_circle_and_an_offset_tell_the_other_shape(values):
+    by_variant, _ = values
+    assert by_variant["SCN"]["h3"]["all"] >= 90
+    for control in ("no offset", "permuted offset"):
+        # Three shapes, of which the most frequent is three eighths of all.
+        assert by_variant[control]["h3"]["all"] <= 60
+    # The partner is always a circle: it says nothing by itself.
+    assert by_variant["SCN"]["partner"]["all"] <= 60
+    assert by_variant["SCN"]["own"]["all"] >= 95
+
+
+def test_a_constant_is_right_as_often_as_the_frequent_class(values):
+    shares = [v["mean"]["all"] for v in values[0].values()]
+    assert len(set(shares)) == 1
+    assert 25 <= shares[0] <= 50
+
+
+def test_pairs_of_two_classes_and_of_one_are_told_apart(values):
+    told = values[0]["SCN"]
+    # No scene has two circles.
+    assert told["splits"]["train"]["one_class"] == 0
+    assert told["h3"]["same"] is None
+    assert told["h3"]["different"] == told["h3"]["all"]
+    assert told["splits"]["val"]["pairs"] == 200
+    assert told["splits"]["val"]["under_0.2_iou"] == 100
+
+
+def test_the_table_has_the_papers_numbers_beside(values):
+    folder = values[1]
+    report = (folder / "report.txt").read_text()
+    assert "56.3" in report and "78.3" in report and "79.5" in report
+    assert report.count("the patch's own features") == 1
+    names = {path.name for path in folder.iterdir()}
+    assert {"table1.csv", "table1.png", "table1_pairs.csv", "fig5.png"} <= names
+
+
+def test_proposals_without_labels_are_refused(
+    demo_run, command, tmp_path, capsys
+):
+    code = command(
+        f"--flagfile={ROOT}/scn_tf/flagfiles/demo.flags",
+        f"--run_dir={tmp_path}/run",
+        "--experiment=table1",
+        "--proposals=uniform",
+        "--limit_images=32",
+        "--epochs=1",
+        "--picture_every=0",
+    )
+    assert code == 1
+    assert "labeled boxes as proposals" in capsys.readouterr().err
