@@ -75,7 +75,8 @@ def measure_features(run: Run) -> dict:
             original, h1 = (judged.vectors[n] for n in ("original", "h1"))
             lengths = np.linalg.norm(original, axis=1)
             distances = np.linalg.norm(h1 - original, axis=1)
-            values[kind]["moved"] = float(distances.sum() / lengths.sum())
+            total = max(lengths.sum(), 1e-12)
+            values[kind]["moved"] = float(distances.sum() / total)
     return values
 
 

@@ -12,7 +12,7 @@ import dataclasses
 import numpy as np
 
 from scn_tf.config import Config
-from scn_tf.evaluation.labels import object_targets
+from scn_tf.evaluation.labels import targets_of
 from scn_tf.evaluation.linear_svm import evaluate_linear_svm
 from scn_tf.evaluation.svm_protocol import LinearSvmProtocol
 from scn_tf.experiments.experiment import by_variant
@@ -46,10 +46,8 @@ def measure_fusion(run: Run) -> dict:
     train, val = (_features(run, split) for split in ("train", "val"))
     classes = run.manifest.classes
     targets = [
-        object_targets(
-            graph.object_labels, graph.object_difficult, len(classes)
-        )
-        for graph in (run.graph((split,)) for split in ("train", "val"))
+        targets_of(run.graph((split,)), "objects", len(classes))
+        for split in ("train", "val")
     ]
     protocol = LinearSvmProtocol(run.config.svm_c, seed=0)
     return {
@@ -154,8 +152,8 @@ def fusion_report(outcomes: list[Outcome]) -> Report:
         ("", *names),
         tuple(rows),
         (
-            "mAP in %, linear SVM on val, mean ± standard deviation over seeds; "
-            "all parts of unit length, side by side. own: the original "
+            "mAP in %, linear SVM on val, mean ± standard deviation over "
+            "seeds; all parts of unit length, side by side. own: the original "
             "network's features of the crop.",
         ),
     )
