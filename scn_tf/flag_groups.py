@@ -162,8 +162,9 @@ def _define_head() -> None:
         "features",
         TARGETS,
         "What is predicted of the target patch: features (g), as the paper "
-        "does; its pixels in gray, as in Figure 4; or features that are "
-        "standardized, or made of unit length.",
+        "does; its pixels in gray, as in Figure 4; features that are "
+        "standardized, or made of unit length; or, as a control, those of "
+        "another patch.",
     )
 
 
@@ -284,9 +285,8 @@ def _define_verdict() -> None:
         "judge_on",
         "val",
         ["val", "test", "train_part"],
-        "What classifiers of an experiment are judged by: val, fitted on "
-        "train; test, fitted on train and val; or a part of train, fitted on "
-        "the rest, for choices that must not see val.",
+        "What an experiment's classifiers are judged by: val, fitted on train; "
+        "test, fitted on both; or a part of train, fitted on the rest.",
     )
     flags.DEFINE_integer(
         "check_pairs",

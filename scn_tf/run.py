@@ -35,6 +35,7 @@ from scn_tf.pixel_targets import PIXEL_SIDE
 from scn_tf.pixel_targets import pixel_targets
 from scn_tf.run_data import RunData
 from scn_tf.run_log import RunLog
+from scn_tf.target_forms import permuted_targets
 from scn_tf.target_forms import TargetForm
 from tfrecords.pair_graph import PairGraph
 from tfrecords.reader import load_patches
@@ -183,6 +184,8 @@ class Run(RunData):
             return cache
         if form == "pixels":
             targets = pixel_targets(self.patches(splits, "proposals"))
+        elif form == "permuted":
+            targets = permuted_targets(cache.targets, self.config.seed)
         else:
             targets = self._target_form(cache.targets)
         return dataclasses.replace(cache, targets=targets)

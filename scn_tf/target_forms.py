@@ -1,15 +1,15 @@
 """What the head predicts of a target patch: features, in a form of choice.
 
-In: features of the top stream as they are cached. Out: the same as they came,
-with every feature spread alike, or all of one length. The scale of the loss
-stays about what it was, so that one learning rate serves all forms.
+In: features of the top stream as they are cached. Out: the same with every
+feature spread alike, all of one length, or mixed up as a control. The scale
+of the loss stays about what it was, so that one learning rate serves all.
 """
 
 import numpy as np
 
 from scn_tf.sharded_array import ShardedArray
 
-TARGETS = ("features", "pixels", "standardized", "unit")
+TARGETS = ("features", "permuted", "pixels", "standardized", "unit")
 _CHUNK = 4096
 
 
@@ -59,6 +59,22 @@ class TargetForm:
             return (part - self._mean) * self._factor
         lengths = np.linalg.norm(part, axis=1, keepdims=True)
         return part * (self._length / np.where(lengths > 0, lengths, 1.0))
+
+
+def permuted_targets(
+    targets: np.ndarray | ShardedArray, seed: int
+) -> np.ndarray:
+    """Returns every patch's target given to another patch, for good.
+
+    A control: the network is moved as by the true targets, and learns nothing
+    of any picture.
+
+    Args:
+        targets: [N, D] of any float type.
+        seed: of the permutation.
+    """
+    order = np.random.default_rng(seed).permutation(len(targets))
+    return np.asarray(targets)[order]
 
 
 def _chunks(rows: np.ndarray | ShardedArray):

@@ -18,7 +18,7 @@ OPTIONS = BuildOptions("auto", "there", "uniform", ProposalOptions(), 5, 7, 3)
 @pytest.fixture
 def values(monkeypatch):
     own = flags.FlagValues()
-    for kind in ("enum", "string", "integer", "float", "list"):
+    for kind in ("enum", "string", "integer", "float", "list", "bool"):
         define = getattr(flags, f"DEFINE_{kind}")
 
         def on_own(*arguments, define=define, **keywords):
@@ -46,9 +46,10 @@ def test_without_flags_the_options_are_the_defaults(values):
     "field", dataclasses.fields(ProposalOptions), ids=lambda field: field.name
 )
 def test_every_proposal_option_is_a_flag(values, field):
-    values(["program", f"--{field.name}=17"])
+    text = "true" if isinstance(field.default, bool) else "17"
+    values(["program", f"--{field.name}={text}"])
     options = options_from_flags(values).proposal_options
-    assert getattr(options, field.name) == type(field.default)("17")
+    assert getattr(options, field.name) == type(field.default)(text)
 
 
 def test_the_other_flags_reach_their_options(values):
@@ -134,3 +135,11 @@ def test_a_missing_file_is_named(name):
 def test_named_weights_count_by_their_name(word):
     content = _with_file("yolo_weights", word).content("voc")
     assert content["yolo_weights"] == word
+
+
+def test_records_without_the_whole_image_stay_what_they_were():
+    assert "whole_image" not in OPTIONS.content("voc")
+    more = dataclasses.replace(
+        OPTIONS, proposal_options=ProposalOptions(whole_image=True)
+    )
+    assert more.content("voc")["whole_image"]

@@ -260,3 +260,15 @@ def test_large_pictures_are_scaled_down_and_their_boxes_too(make):
     same, (record,) = make(source, max_side=32)
     assert record["encoded"].numpy() == picture(0)
     assert same.notes == {}
+
+
+def test_the_whole_image_can_be_one_more_proposal(make):
+    options = ProposalOptions(uniform_crops=2, uniform_side=8)
+    _, (plain,) = make(SmallSource(1, 0), proposal_options=options)
+    options = dataclasses.replace(options, whole_image=True)
+    _, (record,) = make(SmallSource(1, 0), proposal_options=options)
+    boxes = record["proposal_boxes"].numpy()
+    np.testing.assert_array_equal(boxes[:2], plain["proposal_boxes"])
+    np.testing.assert_array_equal(boxes[2], [0, 0, *record["size"].numpy()])
+    assert len(record["pairs"]) == 3
+    assert record["proposal_labels"].numpy()[2] == -1

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from scn_tf.target_forms import permuted_targets
 from scn_tf.target_forms import TargetForm
 
 RNG = np.random.default_rng(0)
@@ -43,6 +44,15 @@ def test_other_rows_are_formed_by_the_training_rows():
     np.testing.assert_allclose(form(TRAIN[7:9]), form(TRAIN)[7:9])
     zeros = TargetForm("unit", TRAIN)(np.zeros((2, 4), np.float32))
     assert (zeros == 0).all()
+
+
+def test_permuted_targets_are_those_of_other_patches():
+    rows = np.arange(40, dtype=np.float16).reshape(20, 2)
+    mixed = permuted_targets(rows, seed=1)
+    assert not np.array_equal(mixed, rows)
+    np.testing.assert_array_equal(mixed[np.argsort(mixed[:, 0])], rows)
+    np.testing.assert_array_equal(mixed, permuted_targets(rows, seed=1))
+    assert not np.array_equal(mixed, permuted_targets(rows, seed=2))
 
 
 def test_an_unknown_form_is_refused():

@@ -40,6 +40,7 @@ _PROPOSAL_FLAGS = {
     "proposals_file": "CSV file of --proposals=file, with the header "
     "image_id,ymin,xmin,ymax,xmax,score; pixels of the upright picture, the "
     "whole of it is 0,0,height,width.",
+    "whole_image": "Take the whole picture as one more proposal.",
 }
 # Options that may name a file.
 _FILE_FLAGS = ("edge_model", "proposals_file", "yolo_weights")
@@ -85,6 +86,9 @@ class BuildOptions:
             InputError: if a file of the proposal method cannot be read.
         """
         numbers = dataclasses.asdict(self.proposal_options)
+        # Records from before there was this choice are still the same.
+        if not numbers["whole_image"]:
+            del numbers["whole_image"]
         digests = {name: _digest(name, numbers[name]) for name in _FILE_FLAGS}
         return {
             "source": source_name,
@@ -133,7 +137,9 @@ def define_flags() -> None:
     )
     for name, text in _PROPOSAL_FLAGS.items():
         default = getattr(ProposalOptions(), name)
-        if isinstance(default, str):
+        if isinstance(default, bool):
+            flags.DEFINE_bool(name, default, text)
+        elif isinstance(default, str):
             flags.DEFINE_string(name, default, text)
         elif isinstance(default, int):
             flags.DEFINE_integer(name, default, text, lower_bound=0)

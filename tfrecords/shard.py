@@ -25,6 +25,7 @@ from tfrecords.options import BuildOptions
 from tfrecords.pairs import all_pairs
 from tfrecords.proposals import PROPOSERS
 from tfrecords.proposals.proposals import Proposals
+from tfrecords.proposals.proposals import with_whole_image
 from tfrecords.record_file import frame
 from tfrecords.schema import snap
 from tfrecords.schema import StoredRecord
@@ -233,6 +234,9 @@ def _records(
     )
     index = {name: number for number, name in enumerate(source.classes)}
     for picture, found in zip(pictures, proposals, strict=True):
+        if options.proposal_options.whole_image:
+            size = picture.stored.height, picture.stored.width
+            found = with_whole_image(found, size)
         found = _usable(found, picture)
         yield StoredRecord(
             image_id=picture.record.key.image_id,

@@ -28,6 +28,7 @@ class ProposalOptions:
             gradients.
         yolo_weights: "pascalvoc" (downloaded), "none" (random) or a file.
         proposals_file: CSV file of boxes found elsewhere, or "".
+        whole_image: the whole image is one more proposal, after the others.
     """
 
     boxes_per_image: int = 8
@@ -42,6 +43,7 @@ class ProposalOptions:
     edge_model: str = ""
     yolo_weights: str = "pascalvoc"
     proposals_file: str = ""
+    whole_image: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,3 +104,18 @@ def one_by_one(
         return [function(image, row, options, rng) for image, row, rng in rows]
 
     return propose
+
+
+def with_whole_image(proposals: Proposals, size: tuple[int, int]) -> Proposals:
+    """Adds a box of the whole image, of score 1 and unknown class.
+
+    Args:
+        proposals: of the image.
+        size: its (height, width) in pixels.
+    """
+    whole = np.array([[0, 0, *size]], np.float32)
+    return Proposals(
+        boxes=np.concatenate([proposals.boxes.reshape(-1, 4), whole]),
+        scores=np.append(proposals.scores, np.float32(1)),
+        labels=(*proposals.labels, ""),
+    )
