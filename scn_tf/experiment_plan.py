@@ -24,11 +24,13 @@ class Plan:
         experiment: its name; "" runs one network.
         seeds: of the trainings.
         variants: as the flag gives them; none takes the experiment's own.
+        max_variants: how many are run, in their order; 0 runs all.
     """
 
     experiment: str = ""
     seeds: tuple[int, ...] = (0,)
     variants: tuple[str, ...] = ()
+    max_variants: int = 0
 
 
 def define_flags() -> None:
@@ -45,6 +47,13 @@ def define_flags() -> None:
         None,
         "A row of an experiment's table in place of its own rows: a name, a "
         "colon and flags. May be given several times.",
+    )
+    flags.DEFINE_integer(
+        "max_variants",
+        0,
+        "Rows that are run, the first so many; 0: all. The flags of all are "
+        "looked at.",
+        lower_bound=0,
     )
 
 
@@ -63,4 +72,9 @@ def plan_from_flags(values: flags.FlagValues) -> Plan:
             f"--seeds={','.join(values.seeds)} must be whole numbers with "
             "commas between."
         )
-    return Plan(values.experiment, seeds, tuple(values.variant or ()))
+    return Plan(
+        values.experiment,
+        seeds,
+        tuple(values.variant or ()),
+        values.max_variants,
+    )

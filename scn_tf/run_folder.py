@@ -88,6 +88,7 @@ def write_experiment(
     """
     lines = [f"--experiment={plan.experiment}"]
     lines += [f"--seeds={','.join(map(str, plan.seeds))}"]
+    lines += [f"--max_variants={plan.max_variants}"]
     lines += [f"--variant={variant}" for variant in plan.variants]
     lines += [f"--{name}={text}" for name, text in _texts(flags).items()]
     _write(pathlib.Path(run_dir) / "flags.txt", lines)

@@ -45,7 +45,8 @@ def test_every_flag_is_written_down():
     assert values["seed"] == 5
     named = {name for names in main._GROUPS.values() for name in names}
     # A run is replayed by itself, without the experiment it was part of.
-    assert named - set(values) == {"experiment", "seeds", "variant"}
+    own = {"experiment", "seeds", "variant", "max_variants"}
+    assert named - set(values) == own
     assert set(values) < named
 
 

@@ -99,6 +99,13 @@ def test_a_dry_run_lists_what_is_done_and_to_do(experiment, capsys):
     assert not (experiment.folder / "deep").exists()
 
 
+def test_the_first_variants_can_be_run_alone(experiment, capsys):
+    arguments = ("--dry_run", "--max_variants=1")
+    assert experiment(*arguments) == 0
+    said = capsys.readouterr().out
+    assert "original/seed0" in said and "SCN/" not in said
+
+
 def test_a_variant_that_fails_is_named_and_left_out(experiment, capsys):
     arguments = ("--seeds=0", "--variant=wild: --learning_rate=1e9")
     assert experiment(*arguments) == 0

@@ -112,6 +112,7 @@ class Driver:
             raise InputError(f"Two variants have one name: {names}.")
         for variant in variants:
             self._variant_config(variant, 0)  # a wrong flag is found now
+        variants = variants[: self._config.plan.max_variants or None]
         return [
             (variant, seed)
             for seed in self._config.plan.seeds
