@@ -1,8 +1,8 @@
 """Whether what makes training fast costs quality: same pairs, same verdict.
 
-Trains as the flagfile says after the same number of pairs in three ways:
-pairs shuffled over the whole set or kept together by image, and a feature
-cache of float16 or float32. For each of some seeds the whole program runs;
+Trains as the flagfile says on the same number of pairs in four ways: pairs
+shuffled over the whole set or kept together by image, a feature cache of
+float16 or float32, and steps in float32 or bfloat16. For each of some seeds the whole program runs;
 prints test loss and both mAPs, their means and standard deviations.
 
     python -m benchmarks.quality_parity --records_dir=RECORDS \
@@ -36,9 +36,10 @@ _EPOCHS = flags.DEFINE_integer("epochs", 6, "Epochs of each run.")
 _SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds.")
 _SVM_C = flags.DEFINE_string("svm_c", "1", "Cost of the classifiers.")
 _WAYS = {
-    "images, float16": ("images", "float16"),
-    "pairs, float16": ("pairs", "float16"),
-    "images, float32": ("images", "float32"),
+    "images, float16": ("images", "float16", "float32"),
+    "pairs, float16": ("pairs", "float16", "float32"),
+    "images, float32": ("images", "float32", "float32"),
+    "steps in bfloat16": ("images", "float16", "bfloat16"),
 }
 _COLUMNS = ("test loss / floor", "images mAP", "crops mAP")
 
@@ -74,9 +75,9 @@ def _cell(values: Sequence[float]) -> str:
 
 def _verdict(way: str, seed: str) -> dict:
     """Runs the program, or takes what an earlier call has left."""
-    batching, dtype = _WAYS[way]
+    batching, dtype, precision = _WAYS[way]
     folder = pathlib.Path(_RUN_DIR.value).absolute()
-    run_dir = folder / f"{batching}_{dtype}_{seed}"
+    run_dir = folder / f"{batching}_{dtype}_{precision}_{seed}"
     path = run_dir / "verdict.json"
     if not path.is_file():
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -86,6 +87,7 @@ def _verdict(way: str, seed: str) -> dict:
         command += [f"--weights={_WEIGHTS.value}", f"--batching={batching}"]
         # What is cached does not depend on the seed.
         command += [f"--cache_dir={folder / 'cache'}"]
+        command += [f"--training_precision={precision}"]
         command += [f"--cache_dtype={dtype}", f"--epochs={_EPOCHS.value}"]
         command += [f"--svm_c={_SVM_C.value}", "--picture_every=0"]
         command += ["--stages=records,train,evaluate"]
