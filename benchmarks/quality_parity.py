@@ -2,8 +2,9 @@
 
 Trains as the flagfile says on the same number of pairs in four ways: pairs
 shuffled over the whole set or kept together by image, a feature cache of
-float16 or float32, and steps in float32 or bfloat16. For each of some seeds the whole program runs;
-prints test loss and both mAPs, their means and standard deviations.
+float16 or float32, and steps in float32 or bfloat16. For each of some seeds
+the whole program runs; prints test loss and both mAPs, their means and
+standard deviations.
 
     python -m benchmarks.quality_parity --records_dir=RECORDS \
       --weights=mobilenet_v2_imagenet.weights.h5 --run_dir=RUNS
