@@ -30,7 +30,10 @@ _FREE = (
     *("cache_memory", "cache_dir", "picture_every", "judge_on", "svm_c"),
 )
 # Of these, those that decide what is measured.
-_DECISIVE = ("epochs", "checkpoint", "judge_on", "svm_c")
+_DECISIVE = (
+    *("epochs", "checkpoint", "judge_on", "svm_c"),
+    *("data_dir", "records_dir", "weights"),
+)
 _PATHS = (
     *("data_dir", "records_dir", "cache_dir", "weights", "edge_model"),
     *("proposals_file", "yolo_weights"),

@@ -6,7 +6,10 @@ import pathlib
 
 import pytest
 
+from scn_tf.experiment_plan import Plan
+from scn_tf.run_folder import configuration
 from scn_tf.run_folder import record_environment
+from scn_tf.run_folder import write_experiment
 from scn_tf.run_folder import write_flags
 from tfrecords.errors import InputError
 
@@ -110,3 +113,27 @@ def test_the_environment_of_the_training_is_kept(tmp_path):
     train(tmp_path)
     record_environment(tmp_path, "data", "elsewhere", "network")
     assert (tmp_path / "environment.json").read_text() == before
+
+
+@pytest.mark.parametrize("name", ["epochs", "svm_c", "weights", "momentum"])
+def test_what_decides_a_result_is_part_of_the_configuration(name):
+    flags = FLAGS | {"svm_c": "1", "momentum": 0.9}
+    assert configuration(flags) != configuration(flags | {name: "2"})
+
+
+@pytest.mark.parametrize("name", ["run_dir", "stages", "cache_dir", "devices"])
+def test_places_and_devices_are_not(name):
+    assert configuration(FLAGS) == configuration(FLAGS | {name: "elsewhere"})
+
+
+def test_an_experiment_is_replayed_by_its_flagfile(tmp_path):
+    plan = Plan("table2", (0, 2), ("a: --epochs=1,2", "b:"), 0)
+    write_experiment(tmp_path, FLAGS, plan)
+    assert flags_of(tmp_path)[:6] == [
+        "--experiment=table2",
+        "--seeds=0,2",
+        "--max_variants=0",
+        "--variant=a: --epochs=1,2",
+        "--variant=b:",
+        "--seed=0",
+    ]
