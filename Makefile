@@ -8,6 +8,11 @@ RUN_DIR ?= runs/demo
 .PHONY: demo test lint clean
 
 demo: $(VENV)/runtime
+	for figure in fig3 fig4; do \
+		$(BIN)/python -m scn_tf.main \
+			--flagfile=scn_tf/flagfiles/$$figure.flags \
+			--seeds=0 --run_dir=$(RUN_DIR)_$$figure || exit 1; \
+	done
 	$(BIN)/python -m scn_tf.main --flagfile=scn_tf/flagfiles/demo.flags \
 		--run_dir=$(RUN_DIR)
 
