@@ -50,7 +50,8 @@ def draw_class_bars(
     axes.get_xticklabels()[0].set_fontweight("bold")
     axes.set_ylabel("AP in %")
     axes.set_title(f"{_TITLES[kind]}, h1 of each variant")
-    axes.legend(ncols=min(len(rows), 6), fontsize=8, loc="lower center")
+    columns = min(len(rows), 6)
+    figure.legend(ncols=columns, fontsize=8, loc="outside lower center")
     axes.grid(axis="y", linewidth=0.3)
     save_png(figure, path)
 

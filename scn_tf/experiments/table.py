@@ -15,6 +15,7 @@ from tfrecords.files import replacing
 
 _WIDTH = 100
 _ROW_INCHES = 0.32
+_NOTE_INCHES = 0.15
 _CHARACTER_INCHES = 0.085
 
 
@@ -77,25 +78,28 @@ class Table:
             line for note in self.notes for line in textwrap.wrap(note, _WIDTH)
         ]
         width = max(sum(widths), len(self.title)) * _CHARACTER_INCHES + 0.4
-        height = (len(self.rows) + 2.5 + 0.6 * len(notes)) * _ROW_INCHES
+        table_height = (len(self.rows) + 1) * _ROW_INCHES
+        below = len(notes) * _NOTE_INCHES + 0.2
+        height = _ROW_INCHES + table_height + below
         figure = new_figure(width, height, layout=None)
         axes = figure.add_axes((0.01, 0, 0.98, 1 - _ROW_INCHES / height))
         axes.axis("off")
         axes.set_title(self.title, fontsize=10, loc="left")
+        share = table_height / (table_height + below)
         drawn = axes.table(
             cellText=[list(row) for row in self.rows],
             colLabels=list(self.columns),
             colWidths=[part / sum(widths) for part in widths],
-            loc="upper center",
+            bbox=(0, 1 - share, 1, share),
         )
         drawn.auto_set_font_size(False)
         drawn.set_fontsize(9)
-        drawn.scale(1, 1.25)
         for (row, column), cell in drawn.get_celld().items():
             cell.set_linewidth(0.3)
             if column == 0:
                 cell.set_text_props(ha="left")
             if row == 0:
                 cell.set_text_props(weight="bold")
-        axes.text(0, 0.02, "\n".join(notes), fontsize=7, va="bottom")
+        text = "\n".join(notes)
+        axes.text(0, 0.98 - share, text, fontsize=7, va="top")
         save_png(figure, path)
