@@ -1,0 +1,1 @@
+"""Features of many pictures by an exported module, and what is nearest."""
