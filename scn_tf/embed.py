@@ -24,9 +24,9 @@ from scn_tf.embedding.embedder import Embedding
 from scn_tf.embedding.feature_files import check_output
 from scn_tf.embedding.feature_files import FeatureTable
 from scn_tf.embedding.feature_files import write_features
-from scn_tf.embedding.feature_module import FeatureModule
 from scn_tf.embedding.feature_parts import FeatureParts
 from scn_tf.embedding.feature_parts import features_key
+from scn_tf.embedding.loaded_module import FeatureModule
 from scn_tf.embedding.picture_source import open_pictures
 from scn_tf.embedding.picture_source import Pictures
 from scn_tf.embedding.projector import drawn_rows

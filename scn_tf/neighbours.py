@@ -22,9 +22,9 @@ from scn_tf.embedding import command_line
 from scn_tf.embedding.embedder import as_input
 from scn_tf.embedding.embedder import embed_pictures
 from scn_tf.embedding.feature_files import read_features
-from scn_tf.embedding.feature_module import FeatureModule
 from scn_tf.embedding.feature_parts import FeatureParts
 from scn_tf.embedding.feature_parts import features_key
+from scn_tf.embedding.loaded_module import FeatureModule
 from scn_tf.embedding.nearest import nearest
 from scn_tf.embedding.neighbor_sheet import draw_neighbors
 from scn_tf.embedding.picture_source import open_pictures

@@ -11,7 +11,7 @@ from small_pictures import write_pictures
 from scn_tf import embed
 from scn_tf.embedding import embedder
 from scn_tf.embedding.feature_files import read_features
-from scn_tf.embedding.feature_module import FeatureModule
+from scn_tf.embedding.loaded_module import FeatureModule
 from scn_tf.embedding.picture_source import open_pictures
 
 

@@ -10,8 +10,8 @@ from small_pictures import write_pictures
 from scn_tf.embedding import embedder
 from scn_tf.embedding.embedder import as_input
 from scn_tf.embedding.embedder import embed_pictures
-from scn_tf.embedding.feature_module import FeatureModule
 from scn_tf.embedding.feature_parts import FeatureParts
+from scn_tf.embedding.loaded_module import FeatureModule
 from scn_tf.embedding.picture_source import open_pictures
 from tfrecords.errors import InputError
 

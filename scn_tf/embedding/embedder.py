@@ -20,9 +20,9 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from scn_tf.embedding.feature_module import FeatureModule
 from scn_tf.embedding.feature_parts import FeatureParts
 from scn_tf.embedding.feature_parts import Part
+from scn_tf.embedding.loaded_module import FeatureModule
 from scn_tf.embedding.picture_source import Pictures
 from scn_tf.run_log import progress_interval
 from tfrecords.errors import InputError

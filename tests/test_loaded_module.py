@@ -10,7 +10,7 @@ from small_pictures import NUM_FEATURES
 from small_pictures import SIZE
 from small_pictures import write_module
 
-from scn_tf.embedding.feature_module import FeatureModule
+from scn_tf.embedding.loaded_module import FeatureModule
 from tfrecords.errors import InputError
 
 
