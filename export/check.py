@@ -12,7 +12,6 @@ import dataclasses
 import os
 import pathlib
 import sys
-from collections.abc import Callable
 from collections.abc import Sequence
 
 import keras
@@ -91,8 +90,7 @@ def size_ratio(module_dir: str | os.PathLike) -> float:
     size = sum(variable.numpy().nbytes for variable in variables)
     if not size:
         raise ValueError(
-            f"{module_dir} lists no `variables`; wanted a module that can be "
-            "fine-tuned. Export it with its weights."
+            f"{module_dir} lists no `variables`: export it with its weights."
         )
     return _folder_size(module_dir) / size
 
@@ -118,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         (flags.images, _IMAGE_SIZE, _IMAGE_SIZE, 3), dtype=np.float32
     )
     try:
-        expected = _load(flags.module_dir)(images).numpy()
+        expected = _features(flags.module_dir, images)
         ratio = size_ratio(flags.module_dir)
     except Exception as error:
         # Whatever is wrong with a stranger's folder is one line, no traceback.
@@ -126,35 +124,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     results = check_module(flags.module_dir, images, expected)
     print(_table(results))
-    size = _folder_size(flags.module_dir)
-    print(
-        f"{flags.module_dir}: {size:,} bytes, {ratio:.4f} times its variables"
-    )
+    size = f"{_folder_size(flags.module_dir):,} bytes"
+    print(f"{flags.module_dir}: {size}, {ratio:.4f} times its variables")
     return 0 if all(result.is_good for result in results) else 1
 
 
-def _load(module_dir: str) -> Callable[..., tf.Tensor]:
+def _features(module_dir: str, images: np.ndarray) -> np.ndarray:
+    """Returns what a module gives; a ValueError says why it is none."""
+    module = _load(module_dir)
+    foreign = f"{module_dir} is a SavedModel but no image feature vector: "
+    if not callable(module):
+        raise ValueError(f"{foreign}it cannot be called with images.")
+    wanted = f"wanted [B, D] float32 of images {images.shape} float32"
+    try:
+        features = module(images)
+    except Exception as error:
+        why = _first_line(error).partition(" Received")[0]
+        raise ValueError(f"{foreign}{wanted}. {why}") from error
+    shape = tuple(getattr(features, "shape", ()))
+    kind = getattr(features, "dtype", type(features).__name__)
+    if kind != tf.float32 or len(shape) != 2 or shape[0] != len(images):
+        raise ValueError(f"{foreign}it gives {shape} {kind}, {wanted}.")
+    return features.numpy()
+
+
+def _load(module_dir: str) -> tf.Module:
     """Returns the loaded module; a ValueError says what is wrong with it."""
     if not os.path.isdir(module_dir):
         raise ValueError(f"{module_dir}: no such folder. Name a SavedModel.")
     if not tf.saved_model.contains_saved_model(module_dir):
         raise ValueError(
-            f"{module_dir} holds no saved_model.pb, so it is no SavedModel. "
-            "Name the folder that the export wrote (module/ of a run)."
+            f"{module_dir} holds no saved_model.pb, so it is no SavedModel."
         )
     try:
-        module = tf.saved_model.load(module_dir)
+        return tf.saved_model.load(module_dir)
     except Exception as error:
         raise ValueError(
-            f"{module_dir} cannot be loaded as a SavedModel: "
-            f"{_first_line(error)} Export it again."
+            f"{module_dir} cannot be loaded as a SavedModel, it is damaged. "
+            f"Export it again. ({_first_line(error)})"
         ) from error
-    if not callable(module):
-        raise ValueError(
-            f"{module_dir} is a SavedModel that cannot be called with images; "
-            "wanted a feature vector."
-        )
-    return module
 
 
 def _check_loaded(module_dir: str, images: np.ndarray) -> tuple:
@@ -185,10 +193,8 @@ def _check_hub_tuned(module_dir: str, images: np.ndarray) -> tuple:
     layer, model, features = _hub_model(module_dir, images, trainable=True)
     declared = layer.resolved_object.regularization_losses
     if len(layer.losses) != len(declared):
-        raise _CheckError(
-            f"{len(layer.losses)} of {len(declared)} regularization losses "
-            "were picked up"
-        )
+        found = f"{len(layer.losses)} of {len(declared)}"
+        raise _CheckError(f"{found} regularization losses were picked up")
     before = [variable.numpy() for variable in layer.trainable_variables]
     loss = _train_one_step(model, images)
     if not np.isfinite(loss):
@@ -241,8 +247,7 @@ def _hub_model(module_dir: str, images: np.ndarray, trainable: bool) -> tuple:
 
 
 def _train_one_step(model: tf.Module, images: np.ndarray) -> float:
-    labels = np.arange(len(images)) % 2
-    return float(model.train_on_batch(images, labels))
+    return float(model.train_on_batch(images, np.arange(len(images)) % 2))
 
 
 def _num_moved(

@@ -10,6 +10,7 @@ from absl import flags
 
 from scn_tf.experiment_plan import Plan
 from scn_tf.experiment_plan import plan_from_flags
+from scn_tf.export_flags import ExportOptions
 from scn_tf.flag_groups import EXPERIMENTS_TITLE
 from scn_tf.flag_groups import STAGES
 from scn_tf.pace import PaceOptions
@@ -34,6 +35,7 @@ class Config:
         weights: "imagenet", "none" or a file.
         training: the recipe.
         pace: when to save, show and profile.
+        export: what the module gives.
         plan: the experiment, where it is not a single run.
         values: value of every flag of a run by name, to be written down.
 
@@ -49,6 +51,7 @@ class Config:
     records_runner: RunnerOptions
     training: TrainOptions
     pace: PaceOptions
+    export: ExportOptions
     plan: Plan
     keep: int
     checkpoint: str
@@ -120,6 +123,9 @@ def config_from_flags(
             values.steps_per_call,
             values.profile,
             values.picture_every,
+        ),
+        export=ExportOptions(
+            values.export_features, values.inference_precision
         ),
         plan=plan_from_flags(values),
         devices=tuple(values.devices),

@@ -4,12 +4,15 @@ In: nothing. Out: absl flags, with the paper's values (section 3,
 "Implementation Details") as their defaults.
 """
 
+import functools
+
 from absl import flags
 
 from scn_tf.backbones import BACKBONES
 from scn_tf.batches import BATCHING
 from scn_tf.cache_shards import CACHE_DTYPES
 from scn_tf.experiment_plan import define_flags as define_experiment_flags
+from scn_tf.export_flags import define_flags as define_export_flags
 from scn_tf.offsets import OFFSET_UNITS
 from scn_tf.pace import define_flags as define_pace_flags
 from scn_tf.precision import PRECISIONS
@@ -23,8 +26,9 @@ STAGES = ("records", "train", "evaluate", "export")
 EXPERIMENTS_TITLE = "Experiments: tables of many runs"
 
 
+@functools.cache
 def define_flags() -> dict[str, list[str]]:
-    """Defines all flags; returns their names by group, for --help."""
+    """Defines all flags, once; returns their names by group, for --help."""
     groups = {}
     for title, define in (
         ("Run", _define_run),
@@ -35,6 +39,7 @@ def define_flags() -> dict[str, list[str]]:
         ("Batches and devices", _define_batches),
         ("Saving and watching", define_pace_flags),
         ("Verdict", _define_verdict),
+        ("Export", define_export_flags),
         (EXPERIMENTS_TITLE, define_experiment_flags),
     ):
         known = set(flags.FLAGS)
@@ -156,15 +161,13 @@ def _define_head() -> None:
         "A control: permuted gives every pair the offset of another one. The "
         "other control is --offset_gain=0.",
     )
-
     flags.DEFINE_enum(
         "targets",
         "features",
         TARGETS,
-        "What is predicted of the target patch: features (g), as the paper "
-        "does; its pixels in gray, as in Figure 4; features that are "
-        "standardized, or made of unit length; or, as a control, those of "
-        "another patch.",
+        "What is predicted of the target patch: features (g), as in the "
+        "paper; its gray pixels (Figure 4); features that are standardized, "
+        "or of unit length; or, as a control, those of another patch.",
     )
 
 
@@ -196,8 +199,7 @@ def _define_training() -> None:
         "neck_decay",
         default.neck_decay,
         ["zero", "start"],
-        "Where --weight_decay pulls the neck: to zero, or to the weights that "
-        "it started with.",
+        "Where --weight_decay pulls the neck: to zero, or to where it began.",
     )
     flags.DEFINE_enum(
         "loss_reduction",
@@ -272,8 +274,7 @@ def _define_batches() -> None:
         "on_bad_record",
         "stop",
         ON_BAD_RECORD,
-        "What to do about a damaged record: stop, or leave it out, name it "
-        "and count it.",
+        "Where a record is damaged: stop, or leave it out, named and counted.",
     )
     flags.DEFINE_list(
         "devices", [], "Devices, such as GPU:0,GPU:1; empty: all GPUs, or CPU."
@@ -291,8 +292,7 @@ def _define_verdict() -> None:
     flags.DEFINE_integer(
         "check_pairs",
         4096,
-        "Held-out pairs measured after every epoch; 0: all. The verdict "
-        "always takes all.",
+        "Held-out pairs measured after each epoch; 0: all, as the verdict.",
         lower_bound=0,
     )
     flags.DEFINE_list(

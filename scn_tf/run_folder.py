@@ -28,6 +28,7 @@ _FREE = (
     *("num_workers", "beam_options", "on_bad_image", "on_bad_record"),
     *("save_every", "keep", "checkpoint", "steps_per_call", "profile"),
     *("cache_memory", "cache_dir", "picture_every", "judge_on", "svm_c"),
+    *("export_features", "inference_precision"),
 )
 # Of these, those that decide what is measured.
 _DECISIVE = (

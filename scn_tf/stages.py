@@ -12,9 +12,8 @@ from collections.abc import Callable
 import numpy as np
 from absl import logging
 
-from export.check import check_module
-from export.check import size_ratio
-from export.feature_vector import save_feature_vector
+from export.run_module import compare_module
+from export.run_module import save_module
 from scn_tf import pictures
 from scn_tf.backbones.preprocessing import as_images
 from scn_tf.backbones.weights import require_weights
@@ -242,30 +241,12 @@ def export_module(run: Run) -> None:
         return
     step = restore(run)
     module_dir = run.config.run_dir / "module"
-    backbone = run.backbone
-    save_feature_vector(
-        backbone.trunk,
-        backbone.neck,
-        backbone.image_size,
-        module_dir,
-        run.config.training.weight_decay,
-    )
+    save_module(run, module_dir, run.config.export)
     patches = run.patches(run.held_out_splits, "images")
     patches = next(iter(patches.rebatch(_CHECKED_IMAGES).take(1)))
     images = np.asarray(as_images(patches))
-    maps = backbone.trunk(images, training=False)
-    expected = np.asarray(backbone.neck(maps, training=False))
-    results = check_module(module_dir, images, expected)
-    run.log.write(
-        "module",
-        checkpoint_step=step,
-        size_over_weights=size_ratio(module_dir),
-        consumers={
-            result.consumer: result.max_relative_difference
-            for result in results
-        },
-    )
-    bad = [result for result in results if not result.is_good]
+    numbers, bad = compare_module(run, module_dir, run.config.export, images)
+    run.log.write("module", checkpoint_step=step, **numbers)
     if bad:
         raise RuntimeError(f"The module in {module_dir} is not right: {bad}")
 

@@ -17,7 +17,8 @@ def summary_text(
         run_dir: the run's folder, as the user would write it.
         verdict: contents of verdict.json, if there is one.
         module: the "module" event of metrics.jsonl, if there is one:
-            `size_over_weights` and `consumers`, difference by name.
+            `size_over_weights`, `consumers`, difference by name, and
+            `rounding`, what half precision changes, if it is used.
     """
     blocks = []
     if verdict:
@@ -49,6 +50,8 @@ def consumer_table(module: dict) -> str:
         ),
         f"  size over weights             {module['size_over_weights']:.3f}",
     ]
+    if module.get("rounding"):
+        rows.append(f"  half precision, from float32  {module['rounding']:.1e}")
     return "\n".join(rows)
 
 

@@ -57,6 +57,27 @@ def demo_run(tmp_path_factory) -> pathlib.Path:
 
 
 @pytest.fixture(scope="session")
+def short_run(tmp_path_factory) -> pathlib.Path:
+    """The run folder of an epoch on a few scenes; fc7 has 16 units."""
+    from absl.testing import flagsaver
+
+    from scn_tf import main
+
+    root = pathlib.Path(__file__).parents[1]
+    run_dir = tmp_path_factory.mktemp("runs") / "short"
+    arguments = [
+        f"--flagfile={root}/scn_tf/flagfiles/demo.flags",
+        f"--run_dir={run_dir}",
+        *("--limit_images=40", "--epochs=1", "--picture_every=0"),
+        *("--stages=records,train", "--fc6_width=32", "--fc7_width=16"),
+        "--precision=float32",
+    ]
+    with flagsaver.flagsaver():
+        assert main.main(main.parse_flags(["scn_tf.main", *arguments])) == 0
+    return run_dir
+
+
+@pytest.fixture(scope="session")
 def voc_run(tmp_path_factory, scn_data) -> pathlib.Path:
     """The run folder of a slice of the real run: 200 photographs."""
     run_dir = tmp_path_factory.mktemp("runs") / "voc"

@@ -1,3 +1,4 @@
+import os
 import shutil
 import sys
 
@@ -242,3 +243,48 @@ def test_no_images_are_refused(module_dir, capsys):
         check.main([str(module_dir), "--images", "0"])
     assert refusal.value.code == 2
     assert "wanted 1 or more, received 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name", ["variables.index", "variables.data-00000-of-00001"]
+)
+@pytest.mark.parametrize("share", [0, 0.5])
+def test_weights_cut_short_are_one_line_and_code_2(
+    module_dir, tmp_path, capsys, name, share
+):
+    broken = tmp_path / "broken"
+    shutil.copytree(module_dir, broken)
+    path = broken / "variables" / name
+    os.truncate(path, int(path.stat().st_size * share))
+    assert check.main([str(broken)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{broken} cannot be loaded" in line
+    assert "it is damaged. Export it again." in line
+
+
+class Foreign(tf.Module):
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def __call__(self, texts):
+        return tf.strings.length(texts)
+
+
+class Detector(tf.Module):
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)]
+    )
+    def __call__(self, images):
+        return {"boxes": tf.zeros([tf.shape(images)[0], 4])}
+
+
+@pytest.mark.parametrize(
+    "module, why", [(Foreign(), "failed"), (Detector(), "gives () dict")]
+)
+def test_a_module_of_another_kind_is_one_line_and_code_2(
+    tmp_path, capsys, module, why
+):
+    tf.saved_model.save(module, str(tmp_path / "other"))
+    assert check.main([str(tmp_path / "other"), "--images=2"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "is a SavedModel but no image feature vector" in line
+    assert why in line
+    assert "(2, 224, 224, 3) float32" in line

@@ -31,3 +31,9 @@ def test_the_three_lines_load_the_module(tmp_path):
     assert lines[0] == "import tensorflow_hub as hub"
     assert str(tmp_path / "module") in lines[1]
     compile("\n".join(lines), "snippet", "exec")
+
+
+def test_what_half_precision_changes_is_said_where_it_is_used():
+    assert "half precision" not in consumer_table(MODULE | {"rounding": None})
+    text = consumer_table(MODULE | {"rounding": 0.0123})
+    assert text.endswith("half precision, from float32  1.2e-02")

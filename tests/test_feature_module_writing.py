@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import layers
 
 from export.check import size_ratio
-from export.feature_vector import save_feature_vector
+from export.feature_module import save_feature_vector
 from tfrecords.errors import InputError
 
 SIZE = 4
@@ -73,26 +73,6 @@ def test_a_full_disk_leaves_the_old_module_and_nothing_else(
     assert parts[0].layers[1].name == "conv"
 
 
-def test_a_folder_of_other_files_is_not_replaced(parts, tmp_path):
-    keepsake = tmp_path / "module" / "thesis.txt"
-    keepsake.parent.mkdir()
-    keepsake.write_text("years of work")
-    with pytest.raises(InputError, match="thesis.txt.*Choose another folder"):
-        saved(tmp_path, *parts)
-    assert keepsake.read_text() == "years of work"
-
-
-def test_a_file_in_the_place_of_the_module_is_not_replaced(parts, tmp_path):
-    (tmp_path / "module").write_text("years of work")
-    with pytest.raises(InputError, match="module is a file"):
-        saved(tmp_path, *parts)
-
-
-def test_an_empty_folder_is_a_place_for_a_module(parts, tmp_path):
-    (tmp_path / "module").mkdir()
-    assert tf.saved_model.contains_saved_model(saved(tmp_path, *parts))
-
-
 def test_parts_that_do_not_fit_are_refused(parts, tmp_path):
     trunk, neck = parts
     with pytest.raises(ValueError, match="images of shape.*9, 9"):
@@ -104,6 +84,10 @@ def test_parts_that_do_not_fit_are_refused(parts, tmp_path):
         saved(tmp_path, trunk, maps)
     with pytest.raises(ValueError, match="weight_decay=-1"):
         saved(tmp_path, trunk, neck, weight_decay=-1)
+    with pytest.raises(ValueError, match="Received: 'float16'"):
+        save_feature_vector(
+            trunk, neck, SIZE, tmp_path / "m", inference_precision="float16"
+        )
     assert list(tmp_path.iterdir()) == []
 
 

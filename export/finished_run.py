@@ -1,0 +1,69 @@
+"""A trained run, opened again from its folder.
+
+In: the folder of a run: flags.txt and checkpoints. Out: a `Run` with the
+networks of its checkpoint. Nothing in the folder is changed.
+"""
+
+import copy
+import os
+import pathlib
+
+from absl import flags
+
+from scn_tf.backbones.weights import require_weights
+from scn_tf.config import config_from_flags
+from scn_tf.flag_groups import define_flags
+from scn_tf.run import Run
+from scn_tf.run_folder import is_trained
+from scn_tf.stages import restore
+from tfrecords.errors import InputError
+
+
+def open_run(run_dir: str | os.PathLike, checkpoint: str = "") -> Run:
+    """Builds the networks of a run and loads its checkpoint.
+
+    The records and weights that its flags.txt names must be where it says:
+    the trunk is built from the weights, and both are held to the digests of
+    the training.
+
+    Args:
+        run_dir: the run's folder.
+        checkpoint: "last" or "best"; empty takes what the run's flags say.
+
+    Raises:
+        InputError: if the folder is no run or has no checkpoint, or what it
+            was made of is missing or another.
+    """
+    run_dir = pathlib.Path(run_dir)
+    flagfile = run_dir / "flags.txt"
+    if not run_dir.is_dir():
+        raise InputError(
+            f"{run_dir}: no such folder. Name the folder of a run."
+        )
+    if not flagfile.is_file():
+        raise InputError(
+            f"{run_dir} holds no flags.txt, so it is no run. Name the folder "
+            "that scn_tf.main wrote (--run_dir there)."
+        )
+    if not is_trained(run_dir):
+        raise InputError(
+            f"{run_dir}/checkpoints holds no checkpoint. Train first: python "
+            f"-m scn_tf.main --flagfile={flagfile} --run_dir={run_dir}"
+        )
+    groups = define_flags()
+    # The devices of the training may be elsewhere.
+    own = [f"--run_dir={run_dir}", "--devices="]
+    if checkpoint:
+        own.append(f"--checkpoint={checkpoint}")
+    values = copy.deepcopy(flags.FLAGS)
+    try:
+        values(["export", f"--flagfile={flagfile}", *own])
+    except flags.Error as error:
+        raise InputError(
+            f"{flagfile} is damaged, or of another version of scn_tf: {error}"
+        ) from error
+    config = config_from_flags(values, groups)
+    require_weights(config.weights)
+    run = Run(config)
+    restore(run)
+    return run

@@ -1,0 +1,42 @@
+"""The folder of a module: written whole or not at all, and nothing else lost.
+
+In: the place of a module. Out: a temporary folder that takes its place.
+"""
+
+import contextlib
+import os
+import pathlib
+from collections.abc import Iterator
+
+from tfrecords import files
+from tfrecords.errors import InputError
+
+
+@contextlib.contextmanager
+def replacing_module(module_dir: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Yields a temporary path; it becomes `module_dir` when all went well.
+
+    Raises:
+        InputError: if something other than a module is at `module_dir`, or
+            the disk is full.
+    """
+    _check_place(pathlib.Path(module_dir))
+    with files.replacing(module_dir) as temporary_dir:
+        yield temporary_dir
+
+
+def _check_place(module_dir: pathlib.Path) -> None:
+    """Refuses to replace what is not a module."""
+    if module_dir.is_dir():
+        names = {entry.name for entry in module_dir.iterdir()}
+        if not names or "saved_model.pb" in names:
+            return
+        found = f"a folder with other files ({min(names)}, ...)"
+    elif module_dir.exists():
+        found = "a file"
+    else:
+        return
+    raise InputError(
+        f"{module_dir} is {found}; wanted a new or empty folder, or a "
+        "module to replace. Choose another folder or move it away."
+    )
