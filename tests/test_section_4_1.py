@@ -1,4 +1,7 @@
-"""Figures 3 and 4 on the synthetic shapes."""
+"""Figures 3 and 4 on the synthetic shapes.
+
+The whole figures are slow; `test_offsets` holds their laws in short.
+"""
 
 import json
 import pathlib
@@ -40,6 +43,7 @@ def outcomes(folder):
     return {line["variant"]: line["values"] for line in json.loads(text)}
 
 
+@pytest.mark.slow
 def test_shapes_need_their_offsets(figures):
     """Figure 3: the loss falls with offsets, and with nothing else."""
     curves = {
@@ -53,6 +57,7 @@ def test_shapes_need_their_offsets(figures):
     assert (figures["fig3"] / "fig3_curves.png").is_file()
 
 
+@pytest.mark.slow
 def test_predicted_pixels_are_the_right_shape(figures):
     """Figure 4: nearly all patches are nearest to the right template."""
     values = outcomes(figures["fig4"])
@@ -66,6 +71,7 @@ def test_predicted_pixels_are_the_right_shape(figures):
     }
 
 
+@pytest.mark.slow
 def test_predictions_are_kept_for_the_papers_epochs(figures):
     run_dir = figures["fig4"] / "with offsets" / "seed0"
     kept = sorted((run_dir / "predicted_pixels").glob("*.npy"))
