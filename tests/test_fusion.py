@@ -4,6 +4,7 @@ import json
 import pathlib
 
 import numpy as np
+import pytest
 from tiny import tiny_graph
 
 from scn_tf.experiments.fusion import pairs_to_objects
@@ -47,6 +48,7 @@ def test_objects_are_nodes_with_offsets():
     )
 
 
+@pytest.mark.slow  # the smoke run of its flagfile makes the same table
 def test_the_table_names_every_kind_of_context(demo_run, command, tmp_path):
     code = command(
         f"--flagfile={ROOT}/scn_tf/flagfiles/demo.flags",

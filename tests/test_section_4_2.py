@@ -23,7 +23,7 @@ def values(demo_run, tmp_path_factory):
             f"--records_dir={demo_run}/records",
             f"--run_dir={folder}",
             "--experiment=table1",
-            "--epochs=25",
+            "--epochs=16",
             "--svm_c=1",
             "--picture_every=0",
         ]
@@ -34,7 +34,7 @@ def values(demo_run, tmp_path_factory):
 
 def test_a_circle_and_an_offset_tell_the_other_shape(values):
     by_variant, _ = values
-    assert by_variant["SCN"]["h3"]["all"] >= 90
+    assert by_variant["SCN"]["h3"]["all"] >= 80
     for control in ("no offset", "permuted offset"):
         # Three shapes, of which the most frequent is three eighths of all.
         assert by_variant[control]["h3"]["all"] <= 60

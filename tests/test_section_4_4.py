@@ -5,6 +5,8 @@ import pathlib
 
 import pytest
 
+# The smoke run of its flagfile makes the same tables.
+pytestmark = pytest.mark.slow
 ROOT = pathlib.Path(__file__).parents[1]
 
 
