@@ -78,6 +78,7 @@ def test_two_workers_write_half_each_and_the_bytes_of_one(tmp_path, alone):
     assert content(tmp_path) == alone
 
 
+@pytest.mark.slow  # test_multi_worker kills one while it trains
 @pytest.mark.parametrize("killed", [0, 1])
 def test_a_killed_worker_ends_the_other_and_shards_stay(
     tmp_path, alone, killed
