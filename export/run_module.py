@@ -15,6 +15,7 @@ from export.check import size_ratio
 from export.feature_module import save_feature_vector
 from scn_tf.export_flags import ExportOptions
 from scn_tf.run import Run
+from scn_tf.unit_length import side_by_side
 
 
 def save_module(
@@ -93,9 +94,4 @@ def _features(
     if options.export_features == "tuned":
         return tuned
     original = np.float32(run.frozen_neck(maps, training=False))
-    return np.concatenate([_unit(tuned), _unit(original)], axis=1)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(lengths > 0, lengths, 1)
+    return side_by_side(tuned, original)

@@ -22,6 +22,7 @@ from scn_tf.distribution import is_chief
 from scn_tf.distribution import make_strategy
 from scn_tf.evaluation.context import ContextCheck
 from scn_tf.evaluation.context import sample_pairs
+from scn_tf.evaluation.features import feature_vectors
 from scn_tf.evaluation.features import neck_vectors
 from scn_tf.feature_cache import cached_features
 from scn_tf.feature_cache import CacheOptions
@@ -40,6 +41,8 @@ from scn_tf.target_forms import TargetForm
 from tfrecords.pair_graph import PairGraph
 from tfrecords.reader import load_patches
 from tfrecords.reader import read_patches
+
+_PREDICTED_AT_ONCE = 4096  # pairs
 
 
 class Run(RunData):
@@ -226,6 +229,35 @@ class Run(RunData):
             offsets=self.offsets(splits),
             seed=self.config.seed,
             reduction=self.config.training.loss_reduction,
+        )
+
+    def vectors(
+        self, splits: tuple[str, ...], kind: str, original: bool = False
+    ) -> np.ndarray:
+        """h1 [N, D] of all patches of a kind, from their stored trunk features.
+
+        So a network that was not trained differs from itself by nothing.
+
+        Args:
+            splits: the photographs.
+            kind: "proposals", "objects" or "images".
+            original: of the network as it came, not as it is now.
+        """
+        neck = self.frozen_neck if original else self.backbone.neck
+        return feature_vectors(
+            dataclasses.replace(self.backbone, neck=neck),
+            self.cache(splits, kind),
+            self.patches(splits, kind),
+        )
+
+    def predictions(
+        self, vectors: np.ndarray, offsets: np.ndarray
+    ) -> np.ndarray:
+        """h3 [P, D] of sources' h1 [P, D] and offsets [P, 8], in pieces."""
+        starts = range(0, len(vectors), _PREDICTED_AT_ONCE)
+        pieces = [slice(start, start + _PREDICTED_AT_ONCE) for start in starts]
+        return np.concatenate(
+            [np.asarray(self.head(vectors[p], offsets[p])) for p in pieces]
         )
 
     def source_vectors(

@@ -8,6 +8,7 @@ of the loss stays about what it was, so that one learning rate serves all.
 import numpy as np
 
 from scn_tf.sharded_array import ShardedArray
+from scn_tf.unit_length import of_unit_length
 
 TARGETS = ("features", "permuted", "pixels", "standardized", "unit")
 _CHUNK = 4096
@@ -57,8 +58,7 @@ class TargetForm:
     def _formed(self, part: np.ndarray) -> np.ndarray:
         if self._form == "standardized":
             return (part - self._mean) * self._factor
-        lengths = np.linalg.norm(part, axis=1, keepdims=True)
-        return part * (self._length / np.where(lengths > 0, lengths, 1.0))
+        return of_unit_length(part) * self._length
 
 
 def permuted_targets(

@@ -5,9 +5,6 @@ linear classifiers on h1 of whole images and of object crops, and the
 held-out loss against its controls.
 """
 
-import dataclasses
-
-from scn_tf.evaluation.features import feature_vectors
 from scn_tf.evaluation.labels import targets_of
 from scn_tf.evaluation.linear_svm import compare
 from scn_tf.evaluation.linear_svm import evaluate_linear_svm
@@ -104,14 +101,9 @@ def _part(run: Run, kind: str) -> dict:
     protocol = _svm_protocol(run)
     targets, before, after = {}, {}, {}
     for splits in (_TRAIN, _VAL):
-        cache = run.cache(splits, kind)
-        patches = run.patches(splits, kind)
         targets[splits] = targets_of(run.graph(splits), kind, len(classes))
-        # Both from the same stored trunk features, so that a network that
-        # was not trained differs from itself by nothing.
-        original = dataclasses.replace(run.backbone, neck=run.frozen_neck)
-        before[splits] = feature_vectors(original, cache, patches)
-        after[splits] = feature_vectors(run.backbone, cache, patches)
+        before[splits] = run.vectors(splits, kind, original=True)
+        after[splits] = run.vectors(splits, kind)
     results = [
         evaluate_linear_svm(
             features[_TRAIN],

@@ -34,7 +34,7 @@ def scn_data() -> pathlib.Path:
     pytest.skip(message)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def command():
     """Runs the command line in this process; returns its exit code."""
     from absl.testing import flagsaver
@@ -57,12 +57,8 @@ def demo_run(tmp_path_factory) -> pathlib.Path:
 
 
 @pytest.fixture(scope="session")
-def short_run(tmp_path_factory) -> pathlib.Path:
+def short_run(command, tmp_path_factory) -> pathlib.Path:
     """The run folder of an epoch on a few scenes; fc7 has 16 units."""
-    from absl.testing import flagsaver
-
-    from scn_tf import main
-
     root = pathlib.Path(__file__).parents[1]
     run_dir = tmp_path_factory.mktemp("runs") / "short"
     arguments = [
@@ -72,8 +68,7 @@ def short_run(tmp_path_factory) -> pathlib.Path:
         *("--stages=records,train", "--fc6_width=32", "--fc7_width=16"),
         "--precision=float32",
     ]
-    with flagsaver.flagsaver():
-        assert main.main(main.parse_flags(["scn_tf.main", *arguments])) == 0
+    assert command(*arguments) == 0
     return run_dir
 
 

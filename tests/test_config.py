@@ -3,8 +3,7 @@
 import pathlib
 
 import pytest
-from absl import flags
-from absl.testing import flagsaver
+from parsed_flags import parsed_config as parse
 
 from scn_tf import config
 from scn_tf import main
@@ -13,12 +12,6 @@ from tfrecords.errors import InputError
 FLAGFILES = sorted(
     pathlib.Path(config.__file__).with_name("flagfiles").glob("*.flags")
 )
-
-
-def parse(*arguments: str) -> config.Config:
-    with flagsaver.flagsaver():
-        main.parse_flags(["scn_tf.main", *arguments])
-        return config.config_from_flags(flags.FLAGS, main._GROUPS)
 
 
 def test_defaults_are_the_papers():

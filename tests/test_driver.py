@@ -9,17 +9,12 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def experiment(demo_run, tmp_path_factory):
+def experiment(command, demo_run, tmp_path_factory):
     """Returns what runs a small experiment; its folder stays the same."""
-    from absl.testing import flagsaver
-
-    from scn_tf import main
-
     folder = tmp_path_factory.mktemp("experiments")
 
     def run(*arguments: str) -> int:
-        command = [
-            "scn_tf.main",
+        return command(
             f"--flagfile={ROOT}/scn_tf/flagfiles/demo.flags",
             f"--records_dir={demo_run}/records",
             f"--run_dir={folder}/run",
@@ -31,9 +26,7 @@ def experiment(demo_run, tmp_path_factory):
             "--variant=original: untrained",
             "--variant=SCN:",
             *arguments,
-        ]
-        with flagsaver.flagsaver():
-            return main.main(main.parse_flags(command))
+        )
 
     assert run() == 0
     run.folder = folder / "run"

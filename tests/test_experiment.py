@@ -4,6 +4,7 @@ import pytest
 
 from scn_tf.experiments.experiment import by_variant
 from scn_tf.experiments.experiment import Outcome
+from scn_tf.experiments.experiment import picture_copied
 from scn_tf.experiments.experiment import spread_text
 from scn_tf.experiments.experiment import Variant
 from tfrecords.errors import InputError
@@ -37,3 +38,13 @@ def test_a_cell_holds_mean_and_sample_deviation():
     assert spread_text([1.234], 1) == "1.2"
     assert spread_text([None, 5.0]) == "5.00"
     assert spread_text([None]) == "-"
+
+
+def test_a_picture_that_is_there_is_copied(tmp_path):
+    source = tmp_path / "source.png"
+    assert picture_copied("copy", str(source)) == {}
+    source.write_bytes(b"picture")
+    draw = picture_copied("copy", str(source))
+    draw["copy"](tmp_path / "copy.png")
+    assert (tmp_path / "copy.png").read_bytes() == b"picture"
+    assert len(list(tmp_path.iterdir())) == 2

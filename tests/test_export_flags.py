@@ -1,18 +1,13 @@
 """Laws of the flags of the export."""
 
 import pytest
-from absl import flags
-from absl.testing import flagsaver
+from parsed_flags import parsed_config
 
-from scn_tf import config
-from scn_tf import main
 from scn_tf.export_flags import ExportOptions
 
 
 def options(*arguments: str) -> ExportOptions:
-    with flagsaver.flagsaver():
-        main.parse_flags(["scn_tf.main", *arguments])
-        return config.config_from_flags(flags.FLAGS, main._GROUPS).export
+    return parsed_config(*arguments).export
 
 
 def test_nothing_said_is_h1_in_float32():

@@ -5,28 +5,24 @@ import types
 
 import numpy as np
 import pytest
+from parsed_flags import parsed_config
 
-from scn_tf.config import config_from_flags
 from scn_tf.experiments.feature_quality import measure_features
-from scn_tf.experiments.feature_quality import of_unit_length
 from scn_tf.experiments.feature_quality import parts_of
 from scn_tf.experiments.feature_quality import vectors_of
 from scn_tf.run import Run
 from scn_tf.stages import restore
+from scn_tf.unit_length import of_unit_length
 from tfrecords.errors import InputError
 
 
 @pytest.fixture(scope="module")
 def run(demo_run):
-    from absl import flags
-    from absl.testing import flagsaver
-
-    from scn_tf import main
-
-    with flagsaver.flagsaver():
-        main.parse_flags(["scn_tf.main", f"--flagfile={demo_run}/flags.txt"])
-        flags.FLAGS.run_dir = str(demo_run)
-        run = Run(config_from_flags(flags.FLAGS, main._GROUPS))
+    run = Run(
+        parsed_config(
+            f"--flagfile={demo_run}/flags.txt", f"--run_dir={demo_run}"
+        )
+    )
     restore(run)
     return run
 
@@ -63,10 +59,7 @@ def test_a_part_of_train_shares_no_photograph_with_the_rest(run):
         config=config,
         manifest=run.manifest,
         graph=run.graph,
-        cache=run.cache,
-        patches=run.patches,
-        backbone=run.backbone,
-        frozen_neck=run.frozen_neck,
+        vectors=run.vectors,
     )
     for kind in ("objects", "images"):
         fitted, judged = parts_of(part_run, kind)

@@ -114,12 +114,8 @@ def test_a_full_disk_of_tensorboard_does_not_end_the_training(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def trained(demo_run, tmp_path_factory):
+def trained(command, demo_run, tmp_path_factory):
     """Run folders of three epochs by --picture_every; "2" was broken off."""
-    from absl.testing import flagsaver
-
-    from scn_tf import main
-
     folders = {}
     for every, parts in (("0", ["3"]), ("1", ["3"]), ("2", ["1", "3"])):
         folders[every] = tmp_path_factory.mktemp("trained") / every
@@ -132,9 +128,7 @@ def trained(demo_run, tmp_path_factory):
                 f"--picture_every={every}",
                 f"--epochs={epochs}",
             ]
-            with flagsaver.flagsaver():
-                flags = main.parse_flags(["scn_tf.main", *arguments])
-                assert main.main(flags) == 0
+            assert command(*arguments) == 0
     return folders
 
 

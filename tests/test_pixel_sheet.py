@@ -41,7 +41,7 @@ def small_run(tmp_path, predict):
         cache=lambda splits, kind: types.SimpleNamespace(targets=targets),
         source_vectors=lambda graph, splits, nodes: nodes,
         offsets=lambda splits: lambda pairs: targets[pairs[:, 1]],
-        head=predict,
+        predictions=predict,
     )
 
 

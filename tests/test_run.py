@@ -4,27 +4,19 @@ import dataclasses
 
 import numpy as np
 import pytest
-from absl import flags
-from absl.testing import flagsaver
+from parsed_flags import parsed_config
 
-from scn_tf import config
-from scn_tf import main
 from scn_tf.backbones.preprocessing import as_images
 from scn_tf.run import Run
 
 
 def open_run(demo_run, run_dir, *more: str) -> Run:
-    with flagsaver.flagsaver():
-        main.parse_flags(
-            [
-                "scn_tf.main",
-                "--flagfile=scn_tf/flagfiles/demo.flags",
-                f"--run_dir={run_dir}",
-                f"--records_dir={demo_run}/records",
-                *more,
-            ]
-        )
-        values = config.config_from_flags(flags.FLAGS, main._GROUPS)
+    values = parsed_config(
+        "--flagfile=scn_tf/flagfiles/demo.flags",
+        f"--run_dir={run_dir}",
+        f"--records_dir={demo_run}/records",
+        *more,
+    )
     run_dir.mkdir(exist_ok=True)
     return Run(values)
 

@@ -2,19 +2,14 @@
 
 import numpy as np
 import pytest
-from absl import flags
-from absl.testing import flagsaver
+from parsed_flags import parsed_config
 
-from scn_tf import main
-from scn_tf.config import config_from_flags
 from scn_tf.run_data import RunData
 from tfrecords.boxes import paired_iou
 
 
 def data(*arguments: str) -> RunData:
-    with flagsaver.flagsaver():
-        main.parse_flags(["scn_tf.main", *arguments])
-        return RunData(config_from_flags(flags.FLAGS, main._GROUPS))
+    return RunData(parsed_config(*arguments))
 
 
 @pytest.fixture(scope="module")

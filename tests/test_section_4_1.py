@@ -17,24 +17,18 @@ FLAGFILES = pathlib.Path(__file__).parents[1] / "scn_tf" / "flagfiles"
 
 
 @pytest.fixture(scope="module")
-def figures(tmp_path_factory):
+def figures(command, tmp_path_factory):
     """The folders of both figures, one seed, fewer epochs than the paper's."""
-    from absl.testing import flagsaver
-
-    from scn_tf import main
-
     folders = {}
     for name, epochs in (("fig3", 20), ("fig4", 35)):
         folders[name] = tmp_path_factory.mktemp(name) / "run"
-        with flagsaver.flagsaver():
-            arguments = [
-                "scn_tf.main",
-                f"--flagfile={FLAGFILES}/{name}.flags",
-                f"--run_dir={folders[name]}",
-                f"--epochs={epochs}",
-                "--seeds=0",
-            ]
-            assert main.main(main.parse_flags(arguments)) == 0
+        code = command(
+            f"--flagfile={FLAGFILES}/{name}.flags",
+            f"--run_dir={folders[name]}",
+            f"--epochs={epochs}",
+            "--seeds=0",
+        )
+        assert code == 0
     return folders
 
 

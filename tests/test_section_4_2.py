@@ -9,25 +9,19 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def values(demo_run, tmp_path_factory):
+def values(command, demo_run, tmp_path_factory):
     """What was measured, by variant, and the folder."""
-    from absl.testing import flagsaver
-
-    from scn_tf import main
-
     folder = tmp_path_factory.mktemp("table1") / "run"
-    with flagsaver.flagsaver():
-        arguments = [
-            "scn_tf.main",
-            f"--flagfile={ROOT}/scn_tf/flagfiles/demo.flags",
-            f"--records_dir={demo_run}/records",
-            f"--run_dir={folder}",
-            "--experiment=table1",
-            "--epochs=16",
-            "--svm_c=1",
-            "--picture_every=0",
-        ]
-        assert main.main(main.parse_flags(arguments)) == 0
+    code = command(
+        f"--flagfile={ROOT}/scn_tf/flagfiles/demo.flags",
+        f"--records_dir={demo_run}/records",
+        f"--run_dir={folder}",
+        "--experiment=table1",
+        "--epochs=16",
+        "--svm_c=1",
+        "--picture_every=0",
+    )
+    assert code == 0
     lines = json.loads((folder / "outcomes.json").read_text())
     return {line["variant"]: line["values"] for line in lines}, folder
 

@@ -3,8 +3,8 @@
 import pathlib
 
 import pytest
+from parsed_flags import parsed_config
 
-from scn_tf.config import config_from_flags
 from scn_tf.experiment_plan import EXPERIMENT_NAMES
 from scn_tf.experiments import EXPERIMENTS
 from scn_tf.experiments.experiment import Outcome
@@ -94,15 +94,7 @@ def test_a_sweep_needs_no_paper():
     ],
 )
 def test_table_3_sweeps_the_networks_own_cuts(backbone, cuts):
-    from absl import flags
-    from absl.testing import flagsaver
-
-    from scn_tf import main
-
-    with flagsaver.flagsaver():
-        main.parse_flags(["scn_tf.main", f"--backbone={backbone}"])
-        config = config_from_flags(flags.FLAGS, main._GROUPS)
-        variants = TABLE_3.variants(config)
+    variants = TABLE_3.variants(parsed_config(f"--backbone={backbone}"))
     assert [v.name for v in variants] == ["original", *cuts]
     assert not variants[0].trained
     assert variants[1].flags == (f"--train_from={cuts[0]}",)

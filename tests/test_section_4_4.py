@@ -11,26 +11,20 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def folder(demo_run, tmp_path_factory):
-    from absl.testing import flagsaver
-
-    from scn_tf import main
-
+def folder(command, demo_run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("table4") / "run"
-    with flagsaver.flagsaver():
-        arguments = [
-            "scn_tf.main",
-            f"--flagfile={ROOT}/scn_tf/flagfiles/demo.flags",
-            f"--records_dir={demo_run}/records",
-            f"--run_dir={folder}",
-            "--experiment=table4",
-            "--variant=original: untrained",
-            "--variant=SCN:",
-            "--epochs=2",
-            "--svm_c=1",
-            "--picture_every=0",
-        ]
-        assert main.main(main.parse_flags(arguments)) == 0
+    code = command(
+        f"--flagfile={ROOT}/scn_tf/flagfiles/demo.flags",
+        f"--records_dir={demo_run}/records",
+        f"--run_dir={folder}",
+        "--experiment=table4",
+        "--variant=original: untrained",
+        "--variant=SCN:",
+        "--epochs=2",
+        "--svm_c=1",
+        "--picture_every=0",
+    )
+    assert code == 0
     return folder
 
 

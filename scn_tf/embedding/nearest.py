@@ -5,6 +5,8 @@ In: feature vectors. Out: the rows nearest to one of them.
 
 import numpy as np
 
+from scn_tf.unit_length import of_unit_length
+
 _ROWS_AT_ONCE = 1 << 16
 
 
@@ -28,11 +30,11 @@ def nearest(
         rows [n] int64, most alike first and of equals the first; their
         similarities [n] float32 in [-1, 1].
     """
-    query = _unit(query[np.newaxis])[0]
+    query = of_unit_length(query[np.newaxis])[0]
     similarities = np.concatenate(
         [np.zeros(0, np.float32)]
         + [
-            _unit(features[start : start + _ROWS_AT_ONCE]) @ query
+            of_unit_length(features[start : start + _ROWS_AT_ONCE]) @ query
             for start in range(0, len(features), _ROWS_AT_ONCE)
         ]
     )
@@ -42,8 +44,3 @@ def nearest(
         order = order[order != leave_out]
     rows = order[:number]
     return rows, similarities[rows]
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.maximum(norms, np.finfo(np.float32).tiny)

@@ -16,6 +16,7 @@ from scn_tf.evaluation.average_precision import mean_average_precision
 from scn_tf.evaluation.svm_fits import fit_svms
 from scn_tf.evaluation.svm_fits import FittedSvms
 from scn_tf.evaluation.svm_protocol import LinearSvmProtocol
+from scn_tf.unit_length import of_unit_length
 from tfrecords.errors import InputError
 
 
@@ -128,10 +129,7 @@ def prepared(name: str, features: np.ndarray, normalize: bool) -> np.ndarray:
             f"finite; the first is row {np.flatnonzero(bad)[0]}. The "
             "training has probably diverged: lower its learning rate."
         )
-    if not normalize:
-        return features
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    return features / np.where(lengths > 0, lengths, 1.0)
+    return of_unit_length(features) if normalize else features
 
 
 def compare(before: dict, after: dict) -> dict:

@@ -99,7 +99,7 @@ class Driver:
         lines = [self._experiment.title]
         for variant, seed in plan:
             config = self._variant_config(variant, seed)
-            done = "measured" if self._finished(config) else "to do"
+            done = "to do" if self._finished(config) is None else "measured"
             own = " ".join(variant.flags) or "no flags of its own"
             lines.append(f"  {done:<9} {config.run_dir}: {own}")
         return "\n".join(lines)
@@ -147,7 +147,7 @@ class Driver:
         """Trains and measures one run, or reads what an earlier call left."""
         config = self._variant_config(variant, seed)
         finished = self._finished(config)
-        if finished:
+        if finished is not None:
             return finished
         run = stages.start(config)
         try:

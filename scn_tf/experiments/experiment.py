@@ -7,6 +7,7 @@ a file beside this one and a line in EXPERIMENTS.
 import dataclasses
 import pathlib
 import shlex
+import shutil
 from collections.abc import Callable
 
 import numpy as np
@@ -15,6 +16,7 @@ from scn_tf.config import Config
 from scn_tf.experiments.table import Table
 from scn_tf.run import Run
 from tfrecords.errors import InputError
+from tfrecords.files import replacing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +108,25 @@ class Experiment:
     report: Callable[[list[Outcome]], Report]
     watch: Callable[[Run, int], None] | None = None
     new_records_per_seed: bool = False
+
+
+def picture_copied(
+    name: str, source: str
+) -> dict[str, Callable[[pathlib.Path], None]]:
+    """A run's picture as one of the report's; none where it is gone.
+
+    Args:
+        name: of the copy, without ending.
+        source: PNG file in the run's folder.
+    """
+    if not pathlib.Path(source).is_file():
+        return {}
+
+    def copy(path: pathlib.Path) -> None:
+        with replacing(path) as temporary:
+            shutil.copyfile(source, temporary)
+
+    return {name: copy}
 
 
 def by_variant(outcomes: list[Outcome]) -> dict[str, list[dict]]:

@@ -12,12 +12,12 @@ from collections.abc import Callable
 import numpy as np
 
 from scn_tf.evaluation.bootstrap import bootstrap_difference
-from scn_tf.evaluation.features import feature_vectors
 from scn_tf.evaluation.labels import targets_of
 from scn_tf.evaluation.linear_svm import svm_scores
 from scn_tf.evaluation.svm_protocol import LinearSvmProtocol
 from scn_tf.run import Run
 from scn_tf.run_folder import is_trained
+from scn_tf.unit_length import side_by_side
 from tfrecords.errors import InputError
 from tfrecords.pair_graph import PairGraph
 
@@ -63,15 +63,22 @@ def measure_features(run: Run) -> dict:
     Raises:
         InputError: if the photographs have no labels or no val split.
     """
-    trained = is_trained(run.config.run_dir)
-    features = ("original", "h1", "joined") if trained else ("original",)
+    return measure_parts(run, {kind: parts_of(run, kind) for kind in KINDS})
+
+
+def measure_parts(run: Run, parts: dict[str, tuple[Part, Part]]) -> dict:
+    """As `measure_features`, of rows that are there already.
+
+    Args:
+        run: where they are from.
+        parts: by kind what `parts_of` returned.
+    """
     values = {}
-    if trained:
+    if is_trained(run.config.run_dir):
         values["losses"] = run.context_check(0).measure()
-    for kind in KINDS:
-        fitted, judged = parts_of(run, kind)
-        values[kind] = _worth(run, kind, fitted, judged, features)
-        if trained:
+    for kind, (fitted, judged) in parts.items():
+        values[kind] = _worth(run, kind, fitted, judged)
+        if "h1" in judged.vectors:
             original, h1 = (judged.vectors[n] for n in ("original", "h1"))
             lengths = np.linalg.norm(original, axis=1)
             distances = np.linalg.norm(h1 - original, axis=1)
@@ -130,23 +137,15 @@ def vectors_of(
     """The features of all patches of a kind.
 
     Returns:
-        "original" and "h1" [N, D], "joined" [N, 2 D]: both, each row of unit
-        length.
+        "original" [N, D]; where a network was trained also "h1" [N, D] and
+        "joined" [N, 2 D]: both, each row of unit length.
     """
-    cache = run.cache(splits, kind)
-    as_it_came = dataclasses.replace(run.backbone, neck=run.frozen_neck)
-    original, h1 = (
-        feature_vectors(network, cache, run.patches(splits, kind))
-        for network in (as_it_came, run.backbone)
-    )
-    joined = np.concatenate([of_unit_length(original), of_unit_length(h1)], 1)
+    original = run.vectors(splits, kind, original=True)
+    if not is_trained(run.config.run_dir):
+        return {"original": original}
+    h1 = run.vectors(splits, kind)
+    joined = side_by_side(original, h1)
     return {"original": original, "h1": h1, "joined": joined}
-
-
-def of_unit_length(vectors: np.ndarray) -> np.ndarray:
-    """Rows divided by their Euclidean lengths; zero rows stay zero."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(lengths > 0, lengths, 1.0)
 
 
 # Scores of original features: the same for all runs of an experiment.
@@ -175,9 +174,7 @@ def _remembered(fit: Callable, run: Run, kind: str) -> Callable:
     return found
 
 
-def _worth(
-    run: Run, kind: str, fitted: Part, judged: Part, features: tuple[str, ...]
-) -> dict:
+def _worth(run: Run, kind: str, fitted: Part, judged: Part) -> dict:
     classes = run.manifest.classes
     # The folds that choose C are the same for all seeds of the training, so
     # that features as they came have one value.
@@ -195,10 +192,10 @@ def _worth(
             progress=f"linear SVM, {kind}, {name}",
         )
 
-    for name in features:
+    for name in judged.vectors:
         found = fit if name != "original" else _remembered(fit, run, kind)
         scores[name], results[name] = found(name)
-    for name in features[1:]:
+    for name in [name for name in results if name != "original"]:
         results[name]["over_original"] = bootstrap_difference(
             judged.targets,
             scores["original"],

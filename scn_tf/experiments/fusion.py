@@ -21,11 +21,10 @@ from scn_tf.experiments.experiment import Outcome
 from scn_tf.experiments.experiment import Report
 from scn_tf.experiments.experiment import spread_text
 from scn_tf.experiments.experiment import Variant
-from scn_tf.experiments.feature_quality import of_unit_length
-from scn_tf.experiments.feature_quality import vectors_of
 from scn_tf.experiments.table import Table
 from scn_tf.offsets import PairOffsets
 from scn_tf.run import Run
+from scn_tf.unit_length import side_by_side
 from tfrecords.pair_graph import PairGraph
 
 _CHUNK = 4096  # pairs at a time
@@ -66,15 +65,13 @@ def measure_fusion(run: Run) -> dict:
 
 def _joined(features: dict[str, np.ndarray], name: str) -> np.ndarray:
     """Parts of unit length, side by side."""
-    parts = [of_unit_length(features[part]) for part in name.split(" + ")]
-    return np.concatenate(parts, axis=1)
+    return side_by_side(*(features[part] for part in name.split(" + ")))
 
 
 def _features(run: Run, split: str) -> dict[str, np.ndarray]:
     splits = (split,)
     graph = run.graph(splits)
-    objects = vectors_of(run, splits, "objects")
-    images = vectors_of(run, splits, "images")["original"]
+    images = run.vectors(splits, "images", original=True)
     own = np.asarray(run.cache(splits, "proposals").targets, np.float32)
     pairs = pairs_to_objects(graph)
     extended = with_objects(graph, pairs)
@@ -96,8 +93,8 @@ def _features(run: Run, split: str) -> dict[str, np.ndarray]:
     neighbors = np.zeros((number, own.shape[1]), np.float32)
     np.add.at(neighbors, rows, own[pairs[:, 0]])
     return {
-        "own": objects["original"],
-        "h1": objects["h1"],
+        "own": run.vectors(splits, "objects", original=True),
+        "h1": run.vectors(splits, "objects"),
         "image": images[graph.object_image],
         "neighbors": neighbors / counts,
         "h3": predicted(False),

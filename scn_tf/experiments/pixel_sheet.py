@@ -118,4 +118,4 @@ def _predict(run: Run, pairs: np.ndarray) -> np.ndarray:
     """h3 [P, 4096] of held-out pairs."""
     splits = run.held_out_splits
     vectors = run.source_vectors(run.graph(splits), splits, pairs[:, 0])
-    return np.asarray(run.head(vectors, run.offsets(splits)(pairs)))
+    return run.predictions(vectors, run.offsets(splits)(pairs))

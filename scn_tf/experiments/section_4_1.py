@@ -6,8 +6,6 @@ pixels as they become squares and triangles.
 """
 
 import functools
-import pathlib
-import shutil
 
 import numpy as np
 
@@ -16,6 +14,7 @@ from scn_tf.experiments import pixel_sheet
 from scn_tf.experiments.experiment import by_variant
 from scn_tf.experiments.experiment import Experiment
 from scn_tf.experiments.experiment import Outcome
+from scn_tf.experiments.experiment import picture_copied
 from scn_tf.experiments.experiment import Report
 from scn_tf.experiments.experiment import Variant
 from scn_tf.experiments.loss_bands import draw_loss_bands
@@ -123,12 +122,9 @@ def pixels_report(outcomes: list[Outcome]) -> Report:
         ),
     )
     draw = dict(losses.draw)
-    for variant in by_variant(outcomes):
-        first = next(o for o in outcomes if o.variant == variant)
-        source = pathlib.Path(first.values["picture"])
-        if source.is_file():
-            file_name = f"fig4_{variant.replace(' ', '_')}"
-            draw[file_name] = functools.partial(shutil.copyfile, source)
+    for variant, values in by_variant(outcomes).items():
+        name = f"fig4_{variant.replace(' ', '_')}"
+        draw |= picture_copied(name, values[0]["picture"])
     return Report((table, *losses.tables), draw)
 
 

@@ -5,10 +5,6 @@ told from what its partner predicts of it (h3), from its own features, and
 from both; over all pairs, those of two classes and those of one.
 """
 
-import functools
-import pathlib
-import shutil
-
 import numpy as np
 
 from scn_tf import pictures
@@ -17,16 +13,16 @@ from scn_tf.evaluation.linear_classes import predict_classes
 from scn_tf.experiments.experiment import by_variant
 from scn_tf.experiments.experiment import Experiment
 from scn_tf.experiments.experiment import Outcome
+from scn_tf.experiments.experiment import picture_copied
 from scn_tf.experiments.experiment import Report
 from scn_tf.experiments.experiment import spread_text
 from scn_tf.experiments.experiment import Variant
-from scn_tf.experiments.feature_quality import of_unit_length
 from scn_tf.experiments.table import Table
 from scn_tf.run import Run
+from scn_tf.unit_length import side_by_side
 from tfrecords.boxes import paired_iou
 from tfrecords.errors import InputError
 
-_CHUNK = 4096  # pairs at a time
 _FEATURES = ("h3", "own", "both", "partner", "mean")
 _NAMES = {
     "h3": "predicted by the partner (h3)",
@@ -91,19 +87,16 @@ class _Pairs:
         self.image = graph.patch_image[self.pairs[:, 0]]
         self._boxes = graph.boxes[self.pairs]
         splits = (split,)
-        nodes = np.arange(len(graph.boxes))
-        h1 = run.source_vectors(graph, splits, nodes)
-        own = run.cache(splits, "proposals").targets
-        offsets = run.offsets(splits)
+        partner = run.source_vectors(graph, splits, self.pairs[:, 0])
+        targets = run.cache(splits, "proposals").targets
+        own = np.asarray(targets[self.pairs[:, 1]], np.float32)
+        h3 = run.predictions(partner, run.offsets(splits)(self.pairs))
         self.features = {
-            "h3": _predictions(run, h1, self.pairs, offsets),
-            "own": np.asarray(own[self.pairs[:, 1]], np.float32),
-            "partner": h1[self.pairs[:, 0]],
+            "h3": h3,
+            "own": own,
+            "partner": partner,
+            "both": side_by_side(own, h3),
         }
-        parts = (self.features["own"], self.features["h3"])
-        self.features["both"] = np.concatenate(
-            [of_unit_length(part) for part in parts], axis=1
-        )
 
     def facts(self) -> dict:
         """Number of pairs, share under 0.2 IoU, share of one class."""
@@ -116,22 +109,12 @@ class _Pairs:
         }
 
 
-def _predictions(run: Run, h1: np.ndarray, pairs: np.ndarray, offsets):
-    """h3 [P, D], some pairs at a time."""
-    parts = np.array_split(pairs, -(-len(pairs) // _CHUNK))
-    return np.concatenate(
-        [np.asarray(run.head(h1[part[:, 0]], offsets(part))) for part in parts]
-    )
-
-
 def _accuracy(run: Run, train: _Pairs, test: _Pairs, name: str) -> dict:
     true = test.labels[:, 1]
     if name == "mean":
         # A constant tells a classifier nothing but how often a class occurs.
-        said, c = (
-            np.full(len(true), np.bincount(train.labels[:, 1]).argmax()),
-            0,
-        )
+        frequent = np.bincount(train.labels[:, 1]).argmax()
+        said, c = np.full(len(true), frequent), 0
     else:
         said, c = predict_classes(
             train.features[name],
@@ -204,10 +187,7 @@ def context_report(outcomes: list[Outcome]) -> Report:
             ("paper, val", "34,722", "92.6 %", "42 %"),
         ),
     )
-    picture = pathlib.Path(outcomes[0].values["picture"])
-    draw = {}
-    if picture.is_file():
-        draw["fig5"] = functools.partial(shutil.copyfile, picture)
+    draw = picture_copied("fig5", outcomes[0].values["picture"])
     return Report((table, pairs), draw)
 
 

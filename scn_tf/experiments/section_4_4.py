@@ -17,13 +17,13 @@ from scn_tf.experiments.experiment import Outcome
 from scn_tf.experiments.experiment import Report
 from scn_tf.experiments.experiment import spread_text
 from scn_tf.experiments.experiment import Variant
-from scn_tf.experiments.feature_quality import measure_features
+from scn_tf.experiments.feature_quality import KINDS
+from scn_tf.experiments.feature_quality import measure_parts
 from scn_tf.experiments.feature_quality import parts_of
 from scn_tf.experiments.section_4_3 import features_report
 from scn_tf.experiments.section_4_3 import ORIGINAL
 from scn_tf.experiments.table import Table
 from scn_tf.run import Run
-from scn_tf.run_folder import is_trained
 from scn_tf.visualize_low_shot import draw_low_shot
 
 _FORMS = ("eleven_point", "area", "scikit_learn")
@@ -48,10 +48,11 @@ def _variants(config: Config) -> tuple[Variant, ...]:
 
 def measure_voc2007(run: Run) -> dict:
     """Returns what `measure_features` does, and "low_shot" on whole images."""
-    values = measure_features(run)
-    trained = is_trained(run.config.run_dir)
+    parts = {kind: parts_of(run, kind) for kind in KINDS}
+    values = measure_parts(run, parts)
+    fitted, judged = parts["images"]
+    trained = "h1" in judged.vectors
     names = ("h1", "joined") if trained else ("original",)
-    fitted, judged = parts_of(run, "images")
     values["low_shot"] = low_shot_curves(
         {name: (fitted.vectors[name], judged.vectors[name]) for name in names},
         fitted.targets,
