@@ -27,7 +27,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_hub as hub
 
-from export.check import size_ratio
+from export.comparison import size_ratio
 from export.feature_module import save_feature_vector
 from scn_tf.backbones import build_backbone
 from scn_tf.backbones.backbone import Backbone

@@ -28,11 +28,13 @@ from export.endpoints import OUTPUT
 from export.endpoints import with_endpoints
 from export.image_input import decoded
 from export.image_input import resized
+from export.keras_description import write_description
 from export.module_folder import replacing_module
 from export.packed_weights import bare
 from export.packed_weights import call_with
 from export.packed_weights import computing_in
 from export.packed_weights import PackedWeights
+from export.plain_network import plain_network
 from scn_tf.export_flags import INFERENCE_PRECISIONS
 
 _IMAGES = tf.TensorSpec([None, None, None, 3], tf.float32, name="images")
@@ -93,9 +95,13 @@ def save_feature_vector(
         image_size,
         inference_precision,
     )
+    with computing_in(inference_precision, network.models):
+        plain = plain_network(trunk, neck, original_neck, weight_decay)
     with replacing_module(module_dir) as temporary_dir, bare(network.models):
-        module, signatures = _build_module(network, weight_decay)
+        weights = PackedWeights(network.models, network.tuned)
+        module, signatures = _build_module(network, weights, weight_decay)
         tf.saved_model.save(module, str(temporary_dir), signatures)
+        write_description(plain, weights, inference_precision, temporary_dir)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,10 +145,9 @@ class _Network:
 
 
 def _build_module(
-    network: _Network, weight_decay: float
+    network: _Network, weights: PackedWeights, weight_decay: float
 ) -> tuple[tf.train.Checkpoint, dict[str, _Function]]:
     """Returns the object to save and its signatures."""
-    weights = PackedWeights(network.models, network.tuned)
     inference, training = _endpoint_functions(network, weights)
 
     @tf.function(input_signature=[_IMAGES])

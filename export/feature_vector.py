@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from export.check import size_ratio
+from export.comparison import size_ratio
 from export.finished_run import open_run
 from export.run_module import save_module
 from scn_tf.export_flags import EXPORT_FEATURES

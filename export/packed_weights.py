@@ -68,6 +68,21 @@ class PackedWeights:
         for pack in self._packs:
             pack.write(before, after)
 
+    def place(self, original: keras.Variable) -> tuple[int, int]:
+        """Returns where a weight lies: which of `variables`, and from where.
+
+        Args:
+            original: a variable of one of the models.
+
+        Returns:
+            Index into `variables`, and the index of the weight's first value
+            among the flat values of that variable.
+        """
+        for index, pack in enumerate(self._packs):
+            if id(original) in pack.identities:
+                return index, pack.start(id(original))
+        raise ValueError(f"{original.path} is no weight of these models.")
+
     def kernels(self, model: keras.Layer) -> list[tf.Variable]:
         """Returns the trained weights of `model` that had several axes."""
         wanted = {id(v) for v in model.variables if len(v.shape) > 1}
@@ -170,6 +185,10 @@ class _Pack:
         self.variable = tf.Variable(
             self._joined(values), trainable=trainable, name="v"
         )
+
+    def start(self, identity: int) -> int:
+        before = self._shapes[: self.identities.index(identity)]
+        return sum(map(math.prod, before))
 
     def read(self) -> dict[int, tf.Tensor]:
         values = [tf.convert_to_tensor(self.variable)]

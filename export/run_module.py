@@ -9,9 +9,9 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from export.check import check_module
-from export.check import ConsumerResult
-from export.check import size_ratio
+from export.comparison import check_module
+from export.comparison import ConsumerResult
+from export.comparison import size_ratio
 from export.feature_module import save_feature_vector
 from scn_tf.export_flags import ExportOptions
 from scn_tf.run import Run

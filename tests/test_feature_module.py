@@ -392,6 +392,7 @@ def test_nothing_in_the_folder_can_be_executed(module_dir):
     assert names == {
         "saved_model.pb",
         "fingerprint.pb",
+        "keras.json",
         "variables",
         "variables.index",
     }

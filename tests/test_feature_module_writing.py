@@ -104,7 +104,7 @@ def test_mobilenet_v2_takes_little_more_room_than_its_weights(tmp_path):
     trunk.trainable = False
     neck = keras.Model(middle, base.output)
     module_dir = saved(tmp_path, trunk, neck, weight_decay=5e-4, size=32)
-    assert size_ratio(module_dir) <= 1.05
+    assert size_ratio(module_dir) <= 1.06
     module = tf.saved_model.load(module_dir)
     batch = random_images(32)
     expected = neck(trunk(batch)).numpy()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from export.consumers import LOADING
 from export.finished_run import open_run
 from export.run_module import compare_module
 from export.run_module import save_module
@@ -26,7 +27,7 @@ def test_every_consumer_gets_what_the_networks_give(run, tmp_path):
     assert bad == []
     assert numbers["features"] == "joined"
     assert numbers["rounding"] is None
-    assert len(numbers["consumers"]) == 5
+    assert list(numbers["consumers"]) == list(LOADING)
     assert max(numbers["consumers"].values()) <= 1e-5
     assert 1 < numbers["size_over_weights"]
 
@@ -35,7 +36,7 @@ def test_the_rounding_of_half_precision_is_stated(run, tmp_path):
     options = ExportOptions("tuned", "bfloat16")
     numbers, bad = compared(run, tmp_path, options)
     assert bad == []
-    assert max(numbers["consumers"].values()) <= 1e-5
+    assert max(numbers["consumers"].values()) <= 0.03
     assert 1e-4 < numbers["rounding"] < 0.02
 
 
@@ -45,4 +46,4 @@ def test_a_module_of_other_weights_is_not_right(run, tmp_path):
     neck = run.backbone.neck
     neck.set_weights([2 * weight for weight in neck.get_weights()])
     _, bad = compare_module(run, tmp_path / "module", options, IMAGES)
-    assert len(bad) == 5
+    assert len(bad) == len(LOADING)

@@ -1,0 +1,143 @@
+"""Makes of a module one file for a consumer that reads no SavedModel.
+
+    python -m export.convert MODULE OUTPUT.keras
+    python -m export.convert MODULE OUTPUT.onnx      # pip install -e ".[onnx]"
+    python -m export.convert MODULE OUTPUT.tflite
+
+In: the folder of a module with its `keras.json`. Out: the network with its
+weights, images in, features out. The `.keras` file is of Keras's own layers
+alone: it needs nothing of ours, takes images of any size and can be
+fine-tuned. ONNX and LiteRT files take images of the network's own size, and
+any number of them: neither format has the resizing with antialias.
+"""
+
+import tfrecords.quiet_start  # noqa: F401
+
+# isort: split
+import argparse
+import contextlib
+import io
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from export.keras_layer import FeatureVector
+from tfrecords.errors import InputError
+from tfrecords.files import replacing
+
+_ONNX_OPSET = 17  # onnxruntime reads it since 1.12
+
+
+def convert(module_dir: str | os.PathLike, path: str | os.PathLike) -> None:
+    """Writes a module as one file; the ending of its name says which kind.
+
+    Args:
+        module_dir: folder of a module that `export.feature_vector` wrote.
+        path: file to write: *.keras, *.onnx or *.tflite.
+
+    Raises:
+        InputError: an ending of another kind, a module without `keras.json`,
+            a damaged one, or a full disk.
+        ModuleNotFoundError: if the converter is not installed.
+    """
+    path = pathlib.Path(path)
+    if path.suffix not in _WRITERS:
+        raise InputError(
+            f"{path} ends in {path.suffix!r}; wanted one of "
+            f"{', '.join(_WRITERS)}, which says what to write."
+        )
+    with replacing(path) as temporary, tempfile.TemporaryDirectory() as folder:
+        # Keras goes by the ending too, which a temporary name has not.
+        written = pathlib.Path(folder, f"module{path.suffix}")
+        _WRITERS[path.suffix](module_dir, written)
+        shutil.move(written, temporary)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Converts; returns 1 with a line of text where it cannot."""
+    parser = argparse.ArgumentParser(
+        prog="python -m export.convert",
+        description="Makes of a module a .keras, .onnx or .tflite file.",
+    )
+    parser.add_argument("module_dir", help="folder of the module")
+    parser.add_argument("output", help="*.keras, *.onnx or *.tflite")
+    given = parser.parse_args(arguments)
+    try:
+        convert(given.module_dir, given.output)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        print(
+            f"{error.name} is not installed, which writes ONNX files: "
+            'pip install -e ".[onnx]"',
+            file=sys.stderr,
+        )
+        return 1
+    size = os.path.getsize(given.output)
+    print(f"{given.output}: {size:,} bytes")
+    return 0
+
+
+def _write_keras(module_dir: str | os.PathLike, path: pathlib.Path) -> None:
+    layer = FeatureVector(module_dir, trainable=True)
+    size = layer.network.input_shape[1]
+    images = keras.Input((None, None, 3), name="images")
+    resized = keras.layers.Resizing(
+        size, size, antialias=True, dtype="float32", name="resized"
+    )(images)
+    # Said here, or the file would say True: then a caller who says nothing
+    # gets batch statistics. `fit` says True by itself.
+    features = layer.network(resized, training=False)
+    keras.Model(images, features, name="feature_vector").save(path)
+
+
+def _write_onnx(module_dir: str | os.PathLike, path: pathlib.Path) -> None:
+    import onnx
+    import tf2onnx
+
+    network = _float32_network(module_dir)
+    spec = tf.TensorSpec(network.input_shape, tf.float32, name="images")
+
+    @tf.function(input_signature=[spec])
+    def call(images):
+        return {"features": network(images, training=False)}
+
+    model, _ = tf2onnx.convert.from_function(
+        call, input_signature=[spec], opset=_ONNX_OPSET
+    )
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+
+
+def _write_litert(module_dir: str | os.PathLike, path: pathlib.Path) -> None:
+    converter = tf.lite.TFLiteConverter.from_keras_model(
+        _float32_network(module_dir)
+    )
+    # Keras prints a line for every weight on the way.
+    with contextlib.redirect_stdout(io.StringIO()):
+        path.write_bytes(converter.convert())
+
+
+def _float32_network(module_dir: str | os.PathLike) -> keras.Model:
+    """Returns the network alone: images of its own size -> features."""
+    return FeatureVector(module_dir, dtype="float32").network
+
+
+_WRITERS = {
+    ".keras": _write_keras,
+    ".onnx": _write_onnx,
+    ".tflite": _write_litert,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
