@@ -51,6 +51,7 @@ def save_feature_vector(
     weight_decay: float = 0.0,
     original_neck: keras.Model | None = None,
     inference_precision: str = "float32",
+    card: str = "",
 ) -> None:
     """Writes `neck(trunk(images))` as a SavedModel for strangers to load.
 
@@ -79,6 +80,7 @@ def save_feature_vector(
         inference_precision: one of INFERENCE_PRECISIONS, of the network's
             activations where `training` is false. Weights, training and what
             comes out are float32.
+        card: text of a README.md in the folder; empty writes none.
 
     Raises:
         InputError: if something other than a module is at `module_dir`, or
@@ -97,11 +99,13 @@ def save_feature_vector(
     )
     with computing_in(inference_precision, network.models):
         plain = plain_network(trunk, neck, original_neck, weight_decay)
-    with replacing_module(module_dir) as temporary_dir, bare(network.models):
+    with replacing_module(module_dir) as folder, bare(network.models):
         weights = PackedWeights(network.models, network.tuned)
         module, signatures = _build_module(network, weights, weight_decay)
-        tf.saved_model.save(module, str(temporary_dir), signatures)
-        write_description(plain, weights, inference_precision, temporary_dir)
+        tf.saved_model.save(module, str(folder), signatures)
+        write_description(plain, weights, inference_precision, folder)
+        if card:
+            (folder / "README.md").write_text(card, encoding="utf-8")
 
 
 @dataclasses.dataclass(frozen=True)

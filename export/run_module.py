@@ -9,6 +9,8 @@ import os
 import numpy as np
 import tensorflow as tf
 
+from export.card.card_facts import facts_of_run
+from export.card.model_card import model_card
 from export.comparison import check_module
 from export.comparison import ConsumerResult
 from export.comparison import size_ratio
@@ -21,7 +23,7 @@ from scn_tf.unit_length import side_by_side
 def save_module(
     run: Run, module_dir: str | os.PathLike, options: ExportOptions
 ) -> None:
-    """Writes the feature vector of a run.
+    """Writes the feature vector of a run, and its card.
 
     Args:
         run: its networks as they are now.
@@ -41,6 +43,7 @@ def save_module(
         run.config.training.weight_decay,
         run.frozen_neck if joined else None,
         options.inference_precision,
+        model_card(facts_of_run(run, module_dir, options)),
     )
 
 

@@ -50,6 +50,9 @@ class Run(RunData):
 
     Args:
         config: of the run.
+
+    Attributes:
+        restored_step: of the checkpoint that was loaded last; 0: none was.
     """
 
     def __init__(self, config: Config) -> None:
@@ -58,6 +61,7 @@ class Run(RunData):
         self.strategy = make_strategy(config.devices)
         self.log = RunLog(config.run_dir, is_chief())
         self._caches = {}
+        self.restored_step = 0
         keras.utils.set_random_seed(config.seed)
 
     @functools.cached_property

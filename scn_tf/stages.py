@@ -215,6 +215,7 @@ def restore(run: Run) -> int:
             f"{run.config.run_dir}/checkpoints holds no checkpoint. Run the "
             "train stage first: --stages=train,evaluate,export."
         )
+    run.restored_step = step
     return step
 
 
@@ -223,7 +224,7 @@ def evaluate(run: Run) -> None:
     if not is_chief():
         return
     step = restore(run)
-    verdict = make_verdict(run)
+    verdict = {"checkpoint_step": step, **make_verdict(run)}
     path = run.config.run_dir / "verdict.json"
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(verdict, indent=1))

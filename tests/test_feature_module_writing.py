@@ -73,6 +73,15 @@ def test_a_full_disk_leaves_the_old_module_and_nothing_else(
     assert parts[0].layers[1].name == "conv"
 
 
+def test_a_card_is_written_and_replaced_with_its_module(parts, tmp_path):
+    module_dir = tmp_path / "module"
+    save_feature_vector(*parts, SIZE, module_dir, card="# a caf\u00e9\n")
+    text = (module_dir / "README.md").read_text(encoding="utf-8")
+    assert text == "# a caf\u00e9\n"
+    saved(tmp_path, *parts)
+    assert not (module_dir / "README.md").exists()
+
+
 def test_parts_that_do_not_fit_are_refused(parts, tmp_path):
     trunk, neck = parts
     with pytest.raises(ValueError, match="images of shape.*9, 9"):

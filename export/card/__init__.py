@@ -1,0 +1,1 @@
+"""The card of a module: a README.md that strangers read first."""
