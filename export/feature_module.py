@@ -61,9 +61,8 @@ def save_feature_vector(
     choice. All models are left as they were.
 
     With `original_neck` the features are those of both necks, each vector of
-    unit length, one beside the other: [B, D + D']. Both begin at one trunk.
-    It and the original neck are frozen for good, for their part must stay
-    what it is: `neck` alone can be fine-tuned.
+    unit length, one beside the other: [B, D + D']. Trunk and original neck
+    are then frozen for good: `neck` alone can be fine-tuned.
 
     Args:
         trunk: functional; [B, S, S, 3] float32 images in [0, 1] -> feature
@@ -75,7 +74,7 @@ def save_feature_vector(
         module_dir: folder to write. A module that is there is replaced
             whole, and only when the new one is complete.
         weight_decay: L; the regularization loss is the sum over the neck's
-            kernels w of L / 2 * sum(w^2). 0 declares no such loss.
+            kernels w of L / 2 * sum(w^2); 0 declares none.
         original_neck: as `neck`, with the weights that it began with.
         inference_precision: one of INFERENCE_PRECISIONS, of the network's
             activations where `training` is false. Weights, training and what
