@@ -87,8 +87,7 @@ def save_feature_vector(
         ValueError: if the parts do not fit together.
     """
     necks = [neck] if original_neck is None else [neck, original_neck]
-    _check_parts(trunk, necks, image_size, weight_decay)
-    _check_precision(inference_precision)
+    _check_parts(trunk, necks, image_size, weight_decay, inference_precision)
     network = _Network(
         with_endpoints(trunk),
         with_endpoints(neck),
@@ -238,6 +237,7 @@ def _check_parts(
     necks: list[keras.Model],
     image_size: int,
     weight_decay: float,
+    precision: str,
 ) -> None:
     wanted = (None, image_size, image_size, 3)
     if trunk.input_shape != wanted:
@@ -265,9 +265,6 @@ def _check_parts(
             "`weight_decay` must not be negative. "
             f"Received: weight_decay={weight_decay}."
         )
-
-
-def _check_precision(precision: str) -> None:
     if precision not in INFERENCE_PRECISIONS:
         raise ValueError(
             "`inference_precision` must be one of "
