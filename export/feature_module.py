@@ -56,9 +56,8 @@ def save_feature_vector(
     """Writes `neck(trunk(images))` as a SavedModel for strangers to load.
 
     Which layers are frozen in `trunk` and `neck` makes no difference: every
-    weight but the statistics of batch normalization can be fine-tuned, and
-    with `training=True` those statistics move; to freeze is the consumer's
-    choice. All models are left as they were.
+    weight can be fine-tuned, and with `training=True` batch statistics move;
+    to freeze is the consumer's choice. All models are left as they were.
 
     With `original_neck` the features are those of both necks, each vector of
     unit length, one beside the other: [B, D + D']. Trunk and original neck
