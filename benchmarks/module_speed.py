@@ -2,7 +2,7 @@
 
 In: nothing; the network has random weights. Out: the module's size over that
 of its weights, the time of its export, and images per second through
-`hub.KerasLayer` and through `tf.saved_model.load` over those of the bare
+`hub.KerasLayer`, `tf.saved_model.load` and our `FeatureVector` over those of the bare
 keras.applications model, same weights, same batch, in turns in one run; and
 how far the features are from those of the bare model. The module's side
 includes its preprocessing, the bare model gets images that are preprocessed.
@@ -29,6 +29,7 @@ import tensorflow_hub as hub
 
 from export.comparison import size_ratio
 from export.feature_module import save_feature_vector
+from export.keras_layer import FeatureVector
 from scn_tf.backbones import build_backbone
 from scn_tf.backbones.backbone import Backbone
 from scn_tf.backbones.preprocessing import Preprocessing
@@ -92,6 +93,8 @@ def _sides(
                 layer.resolved_object(images)
             ),
         }
+        call = tf.function(FeatureVector(module_dir))
+        sides[f"FeatureVector, {precision}"] = lambda call=call: call(images)
     return sides
 
 
