@@ -4,8 +4,8 @@ In: nothing; the network has random weights. Out: the module's size over that
 of its weights, the time of its export, and images per second through
 `hub.KerasLayer`, `tf.saved_model.load` and our `FeatureVector` over those of
 the bare keras.applications model, same weights, same batch, in turns in one
-run; and how far the features are from those of the bare model. The module's side
-includes its preprocessing, the bare model gets images that are preprocessed.
+run; and how far the features are from those of the bare model. The module
+includes its preprocessing; the bare model gets images that are preprocessed.
 
 The fastest round of each side counts, and the least processor time, which
 tells more where others use the machine.
