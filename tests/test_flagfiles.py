@@ -7,7 +7,7 @@ import pytest
 FLAGFILES = pathlib.Path(__file__).parents[1] / "scn_tf" / "flagfiles"
 TINY = FLAGFILES / "tiny.flags"
 # Of these the fixtures demo_run and voc_run go on to the export.
-SINGLE_RUNS = ("demo", "voc07_mobilenet_v2", "voc07_vgg19")
+SINGLE_RUNS = ("best", "demo", "voc07_mobilenet_v2", "voc07_vgg19")
 
 
 @pytest.mark.parametrize(
