@@ -7,7 +7,7 @@ from those in float32, mAP, its difference with an interval by bootstrap, and
 images per second.
 
     python -m benchmarks.inference_precision --run_dir=RUN \
-      [--features=tuned|joined]
+      [--features=tuned|joined] [--kinds=images,objects]
 """
 
 import tfrecords.quiet_start  # noqa: F401
@@ -18,9 +18,11 @@ import pathlib
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
+import tqdm
 
 from export.finished_run import open_run
 from export.run_module import save_module
@@ -35,7 +37,6 @@ from scn_tf.run import Run
 from tfrecords.errors import InputError
 
 _BATCH = 32
-_KINDS = ("images", "objects")
 
 
 def main() -> int:
@@ -45,37 +46,44 @@ def main() -> int:
     )
     parser.add_argument("--run_dir", required=True)
     parser.add_argument("--features", default="tuned", choices=EXPORT_FEATURES)
+    parser.add_argument("--kinds", default="images,objects")
     given = parser.parse_args()
+    kinds = given.kinds.split(",")
     try:
         run = open_run(given.run_dir, "")
         measured = {
-            precision: _vectors(run, ExportOptions(given.features, precision))
+            precision: _vectors(
+                run, kinds, ExportOptions(given.features, precision)
+            )
             for precision in INFERENCE_PRECISIONS
         }
     except InputError as error:
         print(error, file=sys.stderr)
         return 1
     exact = measured["float32"]
-    for kind in _KINDS:
+    for kind in kinds:
         for precision, (vectors, speed) in measured.items():
             print(f"{kind}, {precision}: {speed[kind]:.1f} images/s, ", end="")
             print(_worth(run, kind, vectors, exact[0]), flush=True)
     return 0
 
 
-def _vectors(run: Run, options: ExportOptions) -> tuple[dict, dict]:
+def _vectors(
+    run: Run, kinds: Sequence[str], options: ExportOptions
+) -> tuple[dict, dict]:
     """Returns features by (kind, split), and images/s by kind."""
     vectors, speed = {}, {}
     with tempfile.TemporaryDirectory() as folder:
         save_module(run, pathlib.Path(folder, "module"), options)
         module = tf.saved_model.load(str(pathlib.Path(folder, "module")))
-        for kind in _KINDS:
+        for kind in kinds:
             number, began = 0, time.perf_counter()
             for split in ("train", "val"):
                 batches = run.patches((split,), kind).rebatch(_BATCH)
+                title = f"{options.inference_precision}, {split} {kind}"
                 rows = [
                     module(tf.cast(batch, tf.float32) / 255).numpy()
-                    for batch in batches
+                    for batch in tqdm.tqdm(batches, title, mininterval=10)
                 ]
                 vectors[kind, split] = np.concatenate(rows)
                 number += len(vectors[kind, split])
