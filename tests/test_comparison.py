@@ -66,7 +66,9 @@ def test_each_consumer_is_compared_with_what_was_expected(module_dir):
     }
 
 
-@pytest.mark.parametrize("joined", [False, True])
+@pytest.mark.parametrize(
+    "joined", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_every_consumer_gets_what_our_module_gives(tmp_path, joined):
     folder = write_small_module(tmp_path / "module", joined)
     images = small_images()
@@ -81,6 +83,7 @@ def test_every_consumer_gets_what_our_module_gives(tmp_path, joined):
             assert result.images_per_second > 0
 
 
+@pytest.mark.slow
 def test_half_precision_may_be_rounded_in_other_places(tmp_path):
     folder = write_small_module(tmp_path / "module", precision="bfloat16")
     images = small_images()

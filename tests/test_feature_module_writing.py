@@ -100,6 +100,7 @@ def test_parts_that_do_not_fit_are_refused(parts, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_mobilenet_v2_takes_little_more_room_than_its_weights(tmp_path):
     images = keras.Input((32, 32, 3))
     base = keras.applications.MobileNetV2(

@@ -15,6 +15,14 @@ from scn_tf.backbones import BACKBONES
 from scn_tf.backbones import build_backbone
 from scn_tf.unit_length import of_unit_length
 
+# The others have no layer that these have not, and take long.
+NAMES = [
+    name
+    if name in ("cnn_m", "mobilenet_v2", "small_cnn")
+    else pytest.param(name, marks=pytest.mark.slow)
+    for name in sorted(BACKBONES)
+]
+
 
 def filled(plain):
     """The network with the weights that it is said to be a copy of."""
@@ -51,7 +59,7 @@ def test_joined_features_are_both_of_unit_length():
     assert places == [id(original) in tuned for original in plain.originals]
 
 
-@pytest.mark.parametrize("name", sorted(BACKBONES))
+@pytest.mark.parametrize("name", NAMES)
 def test_no_class_of_ours_is_in_any_backbones_network(name):
     size = {"inception_v3": 75, "small_cnn": 0}.get(name, 64)
     backbone = build_backbone(name, image_size=size)
