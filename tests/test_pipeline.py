@@ -99,11 +99,14 @@ def test_an_interrupt_ends_the_workers_soon_and_the_build_goes_on(
     source = SmallSource(64, 8)
     whole = run(tmp_path / "whole", source)
     begun = threading.Event()
+    reading = []
     really_read = SmallSource.read
 
     def slow(self, key):
+        reading.append(key)
         begun.set()
         time.sleep(0.2)
+        reading.remove(key)
         return really_read(self, key)
 
     def interrupt():
@@ -118,6 +121,7 @@ def test_an_interrupt_ends_the_workers_soon_and_the_build_goes_on(
             run(tmp_path / "broken", source)
     # All of it would take 14 seconds, a batch of 8 takes 1.6.
     assert time.monotonic() - start < 8
+    assert not reading
     assert run(tmp_path / "broken", source) == whole
     assert contents(tmp_path / "broken") == contents(tmp_path / "whole")
 

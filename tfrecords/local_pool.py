@@ -30,7 +30,10 @@ def local_pool(num_processes: int) -> Iterator[Callable]:
         num_processes: 1 makes the calls here, without other processes.
     """
     if num_processes == 1:
-        yield lambda function, *arguments: function(*arguments)
+        # In a thread of ours: Beam's own are not waited for on Ctrl-C, and
+        # would still write when a caller begins the next build.
+        with concurrent.futures.ThreadPoolExecutor(1) as thread:
+            yield lambda *call: thread.submit(*call).result()
         return
     # Forking a process in which TensorFlow runs can hang.
     pool = concurrent.futures.ProcessPoolExecutor(
