@@ -4,7 +4,7 @@ In: the folder of a SavedModel. Out: for each consumer of `export.consumers`
 how far its features are from the module's own, images per second, the size of
 what it loaded, and what else was seen.
 
-    python -m export.check DIR [--images N --seed S --size PIXELS]
+    python -m export.check DIR [--images=N --seed=S --size=PIXELS]
 
 What is not installed, and what a module of strangers cannot do, is named as
 not checked.
@@ -13,7 +13,6 @@ not checked.
 import tfrecords.quiet_start  # noqa: F401
 
 # isort: split
-import argparse
 import os
 import pathlib
 import sys
@@ -21,6 +20,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
+from absl import flags
 
 from export.comparison import check_module
 from export.comparison import ConsumerResult
@@ -29,36 +29,42 @@ from export.comparison import num_bytes
 from export.comparison import size_ratio
 from export.consumers import LOADING
 from export.consumers import THOROUGH
+from scn_tf.command_line import run_command
+from scn_tf.command_line import start
 
 _SECONDS = 1.0  # of calls, by each consumer's stopwatch
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Checks the module named on the command line with random images.
 
     Returns:
         0 if all went well, 1 if a consumer failed or differs, 2 if there is
         no module to check.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m export.check",
-        description="Loads a feature-vector module as its users would.",
-    )
-    parser.add_argument("module_dir", help="folder of the SavedModel")
-    parser.add_argument(
-        "--images", type=_positive, default=4, help="random images to try"
-    )
-    parser.add_argument(
-        "--size", type=_positive, default=224, help="of the images, in pixels"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the images")
-    flags = parser.parse_args(arguments)
-    images = np.random.default_rng(flags.seed).random(
-        (flags.images, flags.size, flags.size, 3), dtype=np.float32
+    return run_command(_check, _flags(), __doc__, arguments, ("DIR",))
+
+
+def _flags() -> flags.FlagValues:
+    values = flags.FlagValues()
+    for name, default, least, text in (
+        ("images", 4, 1, "Random images to try."),
+        ("size", 224, 1, "Of the images, in pixels."),
+        ("seed", 0, 0, "Of the images."),
+    ):
+        flags.DEFINE_integer(
+            name, default, text, lower_bound=least, flag_values=values
+        )
+    return values
+
+
+def _check(values: flags.FlagValues, module_dir: str) -> int:
+    images = np.random.default_rng(values.seed).random(
+        (values.images, values.size, values.size, 3), dtype=np.float32
     )
     try:
-        expected = _features(flags.module_dir, images)
-        ratio = size_ratio(flags.module_dir)
+        expected = _features(module_dir, images)
+        ratio = size_ratio(module_dir)
     except Exception as error:
         # Whatever is wrong with a stranger's folder is one line, no traceback.
         print(first_line(error), file=sys.stderr)
@@ -67,12 +73,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     is_good = True
     for consumer in (LOADING | THOROUGH).items():
         (result,) = check_module(
-            flags.module_dir, images, expected, dict([consumer]), _SECONDS
+            module_dir, images, expected, dict([consumer]), _SECONDS
         )
         print(_row(_cells(result)), flush=True)
         is_good &= result.is_good
-    size = f"{num_bytes(pathlib.Path(flags.module_dir)):,} bytes"
-    print(f"{flags.module_dir}: {size}, {ratio:.4f} times its variables")
+    size = f"{num_bytes(pathlib.Path(module_dir)):,} bytes"
+    print(f"{module_dir}: {size}, {ratio:.4f} times its variables")
     return 0 if is_good else 1
 
 
@@ -136,12 +142,5 @@ def _row(cells: Sequence[str]) -> str:
     ).rstrip()
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"wanted 1 or more, received {text}")
-    return number
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

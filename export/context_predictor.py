@@ -23,23 +23,24 @@ source's width and y of its height; or "ratios", which are no corners, see
 import tfrecords.quiet_start  # noqa: F401
 
 # isort: split
-import argparse
 import os
-import sys
 from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
+from absl import flags
 
 from export.finished_run import open_run
+from export.finished_run import run_flags
 from export.image_input import resized
 from export.module_folder import replacing_module
 from export.packed_weights import bare
 from export.packed_weights import call_with
 from export.packed_weights import PackedWeights
 from scn_tf.backbones.backbone import Backbone
+from scn_tf.command_line import run_command
+from scn_tf.command_line import start
 from scn_tf.geometry import NUM_OFFSETS
-from tfrecords.errors import InputError
 
 _IMAGES = tf.TensorSpec([None, None, None, 3], tf.float32, name="images")
 _OFFSETS = tf.TensorSpec([None, NUM_OFFSETS], tf.float32, name="offsets")
@@ -95,34 +96,27 @@ def _constant(text: str) -> tf.types.experimental.PolymorphicFunction:
     return tf.function(lambda: tf.constant(text), input_signature=[])
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Writes the module; returns 1 with a line of text where it cannot."""
-    parser = argparse.ArgumentParser(
-        prog="python -m export.context_predictor",
-        description="Exports a trained run as a predictor of context.",
+def main(arguments: Sequence[str]) -> int:
+    """Writes the module; returns the exit code."""
+    return run_command(_export, run_flags(), __doc__, arguments)
+
+
+def _export(values: flags.FlagValues) -> int:
+    run = open_run(values.run_dir)
+    config = run.config
+    save_context_predictor(
+        run.backbone,
+        run.head,
+        values.output,
+        config.offset_unit,
+        config.targets,
     )
-    parser.add_argument("--run_dir", required=True, help="folder of the run")
-    parser.add_argument("--output", required=True, help="folder to write")
-    given = parser.parse_args(arguments)
-    try:
-        run = open_run(given.run_dir)
-        config = run.config
-        save_context_predictor(
-            run.backbone,
-            run.head,
-            given.output,
-            config.offset_unit,
-            config.targets,
-        )
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 1
     print(
-        f"{given.output}: predict(images, offsets) of {given.run_dir}, "
+        f"{values.output}: predict(images, offsets) of {values.run_dir}, "
         f"offsets in the unit {config.offset_unit!r}."
     )
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

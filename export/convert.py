@@ -14,20 +14,21 @@ any number of them: neither format has the resizing with antialias.
 import tfrecords.quiet_start  # noqa: F401
 
 # isort: split
-import argparse
 import contextlib
 import io
 import os
 import pathlib
 import shutil
-import sys
 import tempfile
 from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
+from absl import flags
 
 from export.keras_layer import FeatureVector
+from scn_tf.command_line import run_command
+from scn_tf.command_line import start
 from tfrecords.errors import InputError
 from tfrecords.files import replacing
 
@@ -59,29 +60,22 @@ def convert(module_dir: str | os.PathLike, path: str | os.PathLike) -> None:
         shutil.move(written, temporary)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Converts; returns 1 with a line of text where it cannot."""
-    parser = argparse.ArgumentParser(
-        prog="python -m export.convert",
-        description="Makes of a module a .keras, .onnx or .tflite file.",
-    )
-    parser.add_argument("module_dir", help="folder of the module")
-    parser.add_argument("output", help="*.keras, *.onnx or *.tflite")
-    given = parser.parse_args(arguments)
+def main(arguments: Sequence[str]) -> int:
+    """Converts; returns the exit code."""
+    values = flags.FlagValues()
+    words = ("MODULE", "OUTPUT")
+    return run_command(_convert, values, __doc__, arguments, words)
+
+
+def _convert(values: flags.FlagValues, module_dir: str, output: str) -> int:
     try:
-        convert(given.module_dir, given.output)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 1
+        convert(module_dir, output)
     except ModuleNotFoundError as error:
-        print(
+        raise InputError(
             f"{error.name} is not installed, which writes ONNX files: "
-            'pip install -e ".[onnx]"',
-            file=sys.stderr,
-        )
-        return 1
-    size = os.path.getsize(given.output)
-    print(f"{given.output}: {size:,} bytes")
+            'pip install -e ".[onnx]"'
+        ) from error
+    print(f"{output}: {os.path.getsize(output):,} bytes")
     return 0
 
 
@@ -140,4 +134,4 @@ _WRITERS = {
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

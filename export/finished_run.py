@@ -19,6 +19,17 @@ from scn_tf.stages import restore
 from tfrecords.errors import InputError
 
 
+def run_flags() -> flags.FlagValues:
+    """Returns the flags of a command that makes something of a run."""
+    values = flags.FlagValues()
+    for name, text in {
+        "run_dir": "Folder of a trained run, as scn_tf.main wrote it.",
+        "output": "Folder to write; a module that is there is replaced.",
+    }.items():
+        flags.DEFINE_string(name, None, text, flag_values=values, required=True)
+    return values
+
+
 def open_run(run_dir: str | os.PathLike, checkpoint: str = "") -> Run:
     """Builds the networks of a run and loads its checkpoint.
 

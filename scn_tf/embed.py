@@ -18,7 +18,10 @@ import time
 
 from absl import flags
 
-from scn_tf.embedding import command_line
+from scn_tf.command_line import run_command
+from scn_tf.command_line import start
+from scn_tf.embedding.command_flags import check_not_among
+from scn_tf.embedding.command_flags import common_flags
 from scn_tf.embedding.embedder import embed_pictures
 from scn_tf.embedding.embedder import Embedding
 from scn_tf.embedding.feature_files import check_output
@@ -37,11 +40,11 @@ from scn_tf.embedding.projector import write_projector
 
 def main(arguments: list[str]) -> int:
     """Embeds what the command line says; returns the exit code."""
-    return command_line.run_command(_embed, _flags(), __doc__, arguments)
+    return run_command(_embed, _flags(), __doc__, arguments)
 
 
 def _flags() -> flags.FlagValues:
-    values = command_line.common_flags()
+    values = common_flags()
     flags.DEFINE_string(
         "output",
         None,
@@ -74,9 +77,7 @@ def _embed(values: flags.FlagValues) -> int:
     output = pathlib.Path(values.output)
     check_output(output)
     if values.projector_dir:
-        command_line.check_not_among(
-            values.images, "projector_dir", values.projector_dir
-        )
+        check_not_among(values.images, "projector_dir", values.projector_dir)
         make_folder(values.projector_dir)
     pictures = open_pictures(values.images, values.on_bad_image)
     module = FeatureModule(values.module, values.image_size)
@@ -162,4 +163,4 @@ def _pace(embedding: Embedding, seconds: float) -> str:
 
 
 if __name__ == "__main__":
-    command_line.start(main)
+    start(main)

@@ -18,7 +18,10 @@ import pathlib
 import numpy as np
 from absl import flags
 
-from scn_tf.embedding import command_line
+from scn_tf.command_line import run_command
+from scn_tf.command_line import start
+from scn_tf.embedding.command_flags import check_not_among
+from scn_tf.embedding.command_flags import common_flags
 from scn_tf.embedding.embedder import as_input
 from scn_tf.embedding.embedder import embed_pictures
 from scn_tf.embedding.feature_files import read_features
@@ -38,11 +41,11 @@ _PARTS = ".neighbours.parts"
 
 def main(arguments: list[str]) -> int:
     """Draws the sheet that the command line asks for; returns the code."""
-    return command_line.run_command(_find, _flags(), __doc__, arguments)
+    return run_command(_find, _flags(), __doc__, arguments)
 
 
 def _flags() -> flags.FlagValues:
-    values = command_line.common_flags()
+    values = common_flags()
     flags.DEFINE_string(
         "query",
         None,
@@ -78,7 +81,7 @@ def _find(values: flags.FlagValues) -> int:
         raise InputError(
             f"--output={output} must end in .png: a sheet is drawn there."
         )
-    command_line.check_not_among(values.images, "output", values.output)
+    check_not_among(values.images, "output", values.output)
     pictures = open_pictures(values.images, values.on_bad_image)
     own_row = pictures.find(values.query)
     pixels = _query_pixels(values.query, pictures, own_row)
@@ -153,4 +156,4 @@ def _features(
 
 
 if __name__ == "__main__":
-    command_line.start(main)
+    start(main)

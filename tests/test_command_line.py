@@ -8,10 +8,10 @@ from absl import flags
 
 from scn_tf import embed
 from scn_tf import neighbours
-from scn_tf.embedding.command_line import check_not_among
-from scn_tf.embedding.command_line import common_flags
-from scn_tf.embedding.command_line import INTERRUPTED
-from scn_tf.embedding.command_line import run_command
+from scn_tf.command_line import INTERRUPTED
+from scn_tf.command_line import run_command
+from scn_tf.embedding.command_flags import check_not_among
+from scn_tf.embedding.command_flags import common_flags
 from tfrecords.errors import InputError
 
 GOOD = ["command", "--module=m", "--images=i"]

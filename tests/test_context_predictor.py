@@ -78,7 +78,7 @@ def test_each_weight_is_there_once(parts, module):
 
 def test_the_command_writes_the_whole_network(short_run, tmp_path, capsys):
     arguments = [f"--run_dir={short_run}", f"--output={tmp_path}/module"]
-    assert context_predictor.main(arguments) == 0
+    assert context_predictor.main(["context_predictor", *arguments]) == 0
     assert "unit 'image'" in capsys.readouterr().out
     run = open_run(short_run)
     module = tf.saved_model.load(tmp_path / "module")
@@ -95,6 +95,6 @@ def test_the_command_writes_the_whole_network(short_run, tmp_path, capsys):
 
 def test_a_folder_that_is_no_run_is_named(tmp_path, capsys):
     arguments = [f"--run_dir={tmp_path}", f"--output={tmp_path}/module"]
-    assert context_predictor.main(arguments) == 1
+    assert context_predictor.main(["context_predictor", *arguments]) == 1
     assert "holds no flags.txt" in capsys.readouterr().err
     assert not (tmp_path / "module").exists()

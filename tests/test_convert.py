@@ -122,13 +122,15 @@ def test_litert_takes_any_number_of_images(module_dir, expected, tmp_path):
     [("a.pb", "wanted one of .keras, .onnx, .tflite"), ("keras", "ends in ''")],
 )
 def test_another_ending_is_refused(module_dir, tmp_path, capsys, name, message):
-    assert convert.main([str(module_dir), str(tmp_path / name)]) == 1
+    assert convert.main(["convert", str(module_dir), str(tmp_path / name)]) == 1
     assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
 def test_what_is_no_module_leaves_no_file(tmp_path, capsys):
-    assert convert.main([str(tmp_path), str(tmp_path / "a.keras")]) == 1
+    assert (
+        convert.main(["convert", str(tmp_path), str(tmp_path / "a.keras")]) == 1
+    )
     assert "holds no keras.json" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
@@ -137,13 +139,16 @@ def test_a_missing_converter_is_named(
     module_dir, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
-    assert convert.main([str(module_dir), str(tmp_path / "a.onnx")]) == 1
+    assert (
+        convert.main(["convert", str(module_dir), str(tmp_path / "a.onnx")])
+        == 1
+    )
     assert "tf2onnx is not installed" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
 def test_the_command_says_how_large_the_file_is(module_dir, tmp_path, capsys):
     path = tmp_path / "new" / "a.keras"
-    assert convert.main([str(module_dir), str(path)]) == 0
+    assert convert.main(["convert", str(module_dir), str(path)]) == 0
     size = f"{path.stat().st_size:,} bytes"
     assert capsys.readouterr().out == f"{path}: {size}\n"

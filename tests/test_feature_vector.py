@@ -29,7 +29,12 @@ def test_the_command_writes_the_trained_network(
 ):
     before = snapshot(short_run)
     output = f"--output={tmp_path}/module"
-    assert feature_vector.main([f"--run_dir={short_run}", output]) == 0
+    assert (
+        feature_vector.main(
+            ["feature_vector", f"--run_dir={short_run}", output]
+        )
+        == 0
+    )
     assert "tuned features" in capsys.readouterr().out
     assert snapshot(short_run) == before
     module = tf.saved_model.load(tmp_path / "module")
@@ -47,7 +52,10 @@ def test_the_command_writes_joined_features_in_bfloat16(
 ):
     arguments = [f"--run_dir={short_run}", f"--output={tmp_path}/module"]
     arguments += ["--features=joined", "--inference_precision=bfloat16"]
-    assert feature_vector.main([*arguments, "--checkpoint=best"]) == 0
+    assert (
+        feature_vector.main(["feature_vector", *arguments, "--checkpoint=best"])
+        == 0
+    )
     features = tf.saved_model.load(tmp_path / "module")(images()).numpy()
     original = run.frozen_neck(run.backbone.trunk(images())).numpy()
     original /= np.linalg.norm(original, axis=1, keepdims=True)
@@ -57,5 +65,5 @@ def test_the_command_writes_joined_features_in_bfloat16(
 
 def test_what_is_no_run_is_one_line_and_code_1(tmp_path, capsys):
     gone = [f"--run_dir={tmp_path}/gone", f"--output={tmp_path}/module"]
-    assert feature_vector.main(gone) == 1
+    assert feature_vector.main(["feature_vector", *gone]) == 1
     assert "gone: no such folder" in capsys.readouterr().err

@@ -47,7 +47,7 @@ def module_dir(request, short_run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exports") / "mine"
     arguments = [f"--run_dir={short_run}", f"--output={folder}"]
     arguments.append(f"--features={request.param}")
-    assert feature_vector.main(arguments) == 0
+    assert feature_vector.main(["feature_vector", *arguments]) == 0
     return folder
 
 
