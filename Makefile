@@ -17,7 +17,8 @@ demo: $(VENV)/runtime
 		--run_dir=$(RUN_DIR)
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(BIN)/python -m pytest -m "not slow and not gpu" -n 2 --dist loadfile \
+		--durations=15
 
 lint: $(VENV)/development
 	$(BIN)/ruff check .

@@ -2,9 +2,11 @@
 
 import os
 import pathlib
+from collections.abc import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import filelock
 import pytest
 import tensorflow as tf
 
@@ -51,39 +53,66 @@ def command():
 @pytest.fixture(scope="session")
 def demo_run(tmp_path_factory) -> pathlib.Path:
     """The run folder of the demo: every stage on 800 synthetic scenes."""
-    run_dir = tmp_path_factory.mktemp("runs") / "demo"
-    _run_command("demo.flags", run_dir)
-    return run_dir
+
+    def make(run_dir):
+        _run_command("demo.flags", run_dir)
+
+    return _made_once(tmp_path_factory, "demo", make)
 
 
 @pytest.fixture(scope="session")
 def short_run(command, tmp_path_factory) -> pathlib.Path:
     """The run folder of an epoch on a few scenes; fc7 has 16 units."""
     root = pathlib.Path(__file__).parents[1]
-    run_dir = tmp_path_factory.mktemp("runs") / "short"
-    arguments = [
-        f"--flagfile={root}/scn_tf/flagfiles/demo.flags",
-        f"--run_dir={run_dir}",
-        *("--limit_images=40", "--epochs=1", "--picture_every=0"),
-        *("--stages=records,train", "--fc6_width=32", "--fc7_width=16"),
-        "--precision=float32",
-    ]
-    assert command(*arguments) == 0
-    return run_dir
+
+    def make(run_dir):
+        arguments = [
+            f"--flagfile={root}/scn_tf/flagfiles/demo.flags",
+            f"--run_dir={run_dir}",
+            *("--limit_images=40", "--epochs=1", "--picture_every=0"),
+            *("--stages=records,train", "--fc6_width=32", "--fc7_width=16"),
+            "--precision=float32",
+        ]
+        assert command(*arguments) == 0
+
+    return _made_once(tmp_path_factory, "short", make)
 
 
 @pytest.fixture(scope="session")
 def voc_run(tmp_path_factory, scn_data) -> pathlib.Path:
     """The run folder of a slice of the real run: 200 photographs."""
-    run_dir = tmp_path_factory.mktemp("runs") / "voc"
     weights = scn_data / "weights" / "mobilenet_v2_imagenet.weights.h5"
-    _run_command(
-        "voc07_mobilenet_v2.flags",
-        run_dir,
-        f"--data_dir={scn_data / 'data'}",
-        f"--weights={weights}",
-        "--limit_images=200",
-    )
+
+    def make(run_dir):
+        _run_command(
+            "voc07_mobilenet_v2.flags",
+            run_dir,
+            f"--data_dir={scn_data / 'data'}",
+            f"--weights={weights}",
+            "--limit_images=200",
+        )
+
+    return _made_once(tmp_path_factory, "voc", make)
+
+
+def _made_once(
+    factory: pytest.TempPathFactory,
+    name: str,
+    make: Callable[[pathlib.Path], None],
+) -> pathlib.Path:
+    """Returns a run folder that all processes of this session share."""
+    folder = factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        folder = folder.parent  # That of the process itself is below it.
+    run_dir = folder / "runs" / name
+    run_dir.parent.mkdir(exist_ok=True)
+    made = run_dir.with_suffix(".made")
+    with filelock.FileLock(run_dir.with_suffix(".lock")):
+        if not made.exists():
+            # A failed one is not tried twice with what it left.
+            assert not run_dir.exists(), f"{name} has failed before."
+            make(run_dir)
+            made.touch()
     return run_dir
 
 

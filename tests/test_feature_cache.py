@@ -217,6 +217,7 @@ def test_only_damaged_shards_are_computed_again(tmp_path, lost):
     assert content(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_a_killed_fill_ends_with_the_bytes_of_an_unbroken_one(tmp_path):
     script = pathlib.Path(__file__).with_name("fill_cache.py")
     root = pathlib.Path(__file__).parents[1]

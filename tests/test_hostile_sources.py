@@ -90,7 +90,7 @@ def test_every_photograph_has_the_end_that_was_foreseen(built, name):
         assert list(decode(content).shape[:2]) == size
 
 
-@pytest.mark.parametrize("name", set(SOURCES) - {"object_detection"})
+@pytest.mark.parametrize("name", sorted(set(SOURCES) - {"object_detection"}))
 def test_what_is_good_is_kept_to_the_byte(built, name):
     stored = read_stored(built.folder / name / "records")
     contents = {content for content, _ in stored.values()}

@@ -93,6 +93,7 @@ def test_two_workers_learn_what_one_process_learns(demo_run, tmp_path, alone):
     assert len(RunLog(tmp_path).history("epoch")) == 3
 
 
+@pytest.mark.slow
 def test_a_killed_worker_ends_the_other_and_both_continue(
     demo_run, tmp_path, alone
 ):

@@ -320,7 +320,9 @@ def test_a_signal_saves_the_step_and_the_run_goes_on_without_a_seam(tmp_path):
             assert one[name] == other[name], name
 
 
-@pytest.mark.parametrize("save_every", ["1", "3"])
+@pytest.mark.parametrize(
+    "save_every", [pytest.param("1", marks=pytest.mark.slow), "3"]
+)
 def test_a_run_killed_after_any_save_is_the_unbroken_run(tmp_path, save_every):
     options = TrainOptions(epochs=3, learning_rate=0.01)
     unbroken = Learner(tmp_path / "unbroken", options=options).fit()
