@@ -18,7 +18,7 @@ demo: $(VENV)/runtime
 
 test: lint
 	$(BIN)/python -m pytest -m "not slow and not gpu" -n 2 --dist loadfile \
-		--durations=15
+		--no-loadscope-reorder --durations=15
 
 lint: $(VENV)/development
 	$(BIN)/ruff check .

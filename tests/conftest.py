@@ -16,6 +16,20 @@ tf.config.set_logical_device_configuration(
     [tf.config.LogicalDeviceConfiguration()] * 2,
 )
 
+_LONGEST = ("test_train.py", "test_flagfiles.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with the longest files.
+
+    At the end, one of two processes would only wait for the other.
+    """
+    runs = {"demo_run", "voc_run"}
+    long = {i.path for i in items if runs & set(i.fixturenames)}
+    items.sort(
+        key=lambda item: (item.path not in long, item.path.name not in _LONGEST)
+    )
+
 
 @pytest.fixture(scope="session")
 def scn_data() -> pathlib.Path:

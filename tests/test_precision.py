@@ -114,4 +114,5 @@ def test_delicate_weights_are_not_given_to_bfloat16(scn_data):
     weights = scn_data / "weights" / "mobilenet_v2_imagenet.weights.h5"
     backbone = build_backbone("mobilenet_v2", "", str(weights))
     error = precision.rounding_error("bfloat16", backbone.trunk, backbone.neck)
-    assert error > 0.1
+    # With its depthwise convolutions in bfloat16 as well it is over 0.1.
+    assert 0.02 < error < 0.1
