@@ -39,8 +39,8 @@ class FeatureVector(keras.layers.Layer):
             are then random until Keras reads those of a file.
         trainable: whether it is fine-tuned.
         dtype: Keras policy of the network, such as "mixed_bfloat16".
-            Preprocessing, means and normalizations stay float32, and so do
-            the features. None: as it was exported.
+            Normalizations and the rest of `FULL_PRECISION` stay float32,
+            and so do the features. None: as it was exported.
         **kwargs: `name` and what else a Keras layer takes.
 
     Input shape: [B, H, W, 3] float32 RGB in [0, 1], of any height and width.
@@ -111,9 +111,10 @@ class FeatureVector(keras.layers.Layer):
         }
 
 
-def _compute_in(model: keras.Model, policy: keras.DTypePolicy) -> None:
-    """Sets the policy of all layers but those that need float32."""
-    kept = (*FULL_PRECISION, keras.Model, keras.layers.Rescaling)
-    for layer in model._flatten_layers():
-        if not isinstance(layer, kept) and layer.name != model.name:
-            layer.dtype_policy = policy
+def _compute_in(network: keras.Model, policy: keras.DTypePolicy) -> None:
+    """Sets the policy of trunk and necks but for what needs float32."""
+    parts = [part for part in network.layers if isinstance(part, keras.Model)]
+    for part in parts:
+        for layer in part._flatten_layers():
+            if not isinstance(layer, (*FULL_PRECISION, keras.Model)):
+                layer.dtype_policy = policy

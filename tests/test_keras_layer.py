@@ -173,6 +173,14 @@ def test_it_computes_in_the_precision_that_is_asked_for(module_dir):
     assert again.get_config()["dtype"] == layer.get_config()["dtype"]
 
 
+def test_joined_features_are_of_unit_length_in_any_precision(joined_dir):
+    layer = FeatureVector(joined_dir, dtype="mixed_bfloat16")
+    # Joined in bfloat16, a length would be off by a thousandth.
+    halves = np.split(layer(small_images()).numpy(), 2, axis=1)
+    lengths = np.linalg.norm(halves, axis=2)
+    np.testing.assert_allclose(lengths, 1, atol=1e-6)
+
+
 def test_a_global_policy_does_not_round_the_images(module_dir):
     exact = FeatureVector(module_dir)(small_images()).numpy()
     keras.config.set_dtype_policy("mixed_bfloat16")

@@ -21,6 +21,7 @@ FULL_PRECISION = (
     keras.layers.DepthwiseConv2D,
     keras.layers.GlobalAveragePooling2D,
     keras.layers.InputLayer,
+    keras.layers.Rescaling,
     LocalResponseNormalization,
     Preprocessing,
 )
