@@ -27,12 +27,11 @@ import tensorflow as tf
 from absl import flags
 
 from export.keras_layer import FeatureVector
+from export.onnx_file import write_onnx
 from scn_tf.command_line import run_command
 from scn_tf.command_line import start
 from tfrecords.errors import InputError
 from tfrecords.files import replacing
-
-_ONNX_OPSET = 17  # onnxruntime reads it since 1.12
 
 
 def convert(module_dir: str | os.PathLike, path: str | os.PathLike) -> None:
@@ -93,23 +92,7 @@ def _write_keras(module_dir: str | os.PathLike, path: pathlib.Path) -> None:
 
 
 def _write_onnx(module_dir: str | os.PathLike, path: pathlib.Path) -> None:
-    import onnx
-    import tf2onnx
-
-    network = _float32_network(module_dir)
-    spec = tf.TensorSpec(network.input_shape, tf.float32, name="images")
-
-    @tf.function(input_signature=[spec])
-    def call(images):
-        return {"features": network(images, training=False)}
-
-    model, _ = tf2onnx.convert.from_function(
-        call, input_signature=[spec], opset=_ONNX_OPSET
-    )
-    for value in (*model.graph.input, *model.graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = "batch"
-    onnx.checker.check_model(model)
-    onnx.save(model, str(path))
+    write_onnx(_float32_network(module_dir), path)
 
 
 def _write_litert(module_dir: str | os.PathLike, path: pathlib.Path) -> None:

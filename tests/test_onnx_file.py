@@ -1,0 +1,85 @@
+"""Laws of ONNX files: the network's features, of plain operations."""
+
+import keras
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from small_modules import scramble
+
+from export.onnx_file import write_onnx
+from export.plain_network import plain_network
+from scn_tf.backbones import build_backbone
+
+
+def network(name="mobilenet_v2", **sizes):
+    backbone = build_backbone(name, "", "none", **sizes)
+    scramble([backbone.trunk, backbone.neck], seed=0)
+    return plain_network(backbone.trunk, backbone.neck).model
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    path = tmp_path_factory.mktemp("onnx") / "network.onnx"
+    model = network()
+    write_onnx(model, path)
+    return model, path
+
+
+def run(path, images):
+    session = onnxruntime.InferenceSession(
+        path, providers=["CPUExecutionProvider"]
+    )
+    (features,) = session.run(["features"], {"images": images})
+    return features
+
+
+def test_any_number_of_images_has_the_networks_features(written):
+    model, path = written
+    images = np.random.default_rng(0).random((3, *model.input_shape[1:]))
+    images = images.astype(np.float32)
+    for number in (1, 3):
+        wanted = model(images[:number], training=False).numpy()
+        found = run(path, images[:number])
+        scale = np.abs(wanted).max()
+        np.testing.assert_allclose(found, wanted, atol=1e-4 * scale)
+
+
+def test_normalizations_are_folded_and_weights_are_no_inputs(written):
+    model, path = written
+    graph = onnx.load(path).graph
+    assert [value.name for value in graph.input] == ["images"]
+    kinds = [node.op_type for node in graph.node]
+    convolutions = [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(
+            layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+        )
+    ]
+    assert kinds.count("Conv") == len(convolutions)
+    assert not {"BatchNormalization", "Sqrt", "Sub", "Reciprocal"} & set(kinds)
+    # To channels first and back.
+    assert kinds.count("Transpose") <= 2
+
+
+def test_any_reader_of_onnx_knows_the_operations(written):
+    model, path = written
+    file = onnx.load(path)
+    assert [opset.domain for opset in file.opset_import] == [""]
+    onnx.checker.check_model(file)
+    assert list(path.parent.iterdir()) == [path]
+    parameters = 4 * model.count_params()
+    assert path.stat().st_size < 1.01 * parameters
+
+
+def test_networks_of_other_kinds_are_written_too(tmp_path):
+    for name in ("small_cnn", "cnn_m"):
+        sizes = {"fc6_width": 8, "fc7_width": 4} if name == "cnn_m" else {}
+        model = network(name, **sizes)
+        write_onnx(model, tmp_path / "a.onnx")
+        images = np.random.default_rng(0).random((2, *model.input_shape[1:]))
+        images = images.astype(np.float32)
+        wanted = model(images, training=False).numpy()
+        found = run(tmp_path / "a.onnx", images)
+        np.testing.assert_allclose(found, wanted, rtol=1e-4)
