@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from absl import app
 from absl import flags
+from absl import logging
 
 from tfrecords.console import print_any_text
 from tfrecords.errors import InputError
@@ -71,6 +72,8 @@ def start(main: Callable[[list[str]], int]) -> None:
 
     def parse_nothing(arguments: list[str]) -> list[str]:
         flags.FLAGS(arguments[:1])
+        # What these commands have to say they print.
+        logging.set_verbosity(logging.WARNING)
         return arguments
 
     app.run(main, flags_parser=parse_nothing)

@@ -117,3 +117,20 @@ def test_a_command_starts_as_a_program(tmp_path):
     assert done.returncode == 1
     assert done.stderr.strip().startswith("Error: No picture in")
     assert "Traceback" not in done.stderr
+
+
+def test_of_what_libraries_say_only_warnings_are_shown():
+    program = (
+        "from absl import logging\n"
+        "from scn_tf.command_line import start\n"
+        "def main(arguments):\n"
+        "    logging.info('a detail')\n"
+        "    logging.warning('a danger')\n"
+        "start(main)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert "a danger" in done.stderr
+    assert "a detail" not in done.stderr
