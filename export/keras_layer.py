@@ -20,7 +20,7 @@ from keras import ops
 from export.keras_description import build_network
 from export.keras_description import read_description
 from export.keras_description import read_weights
-from scn_tf.backbones.inference import FULL_PRECISION
+from scn_tf.backbones.inference import half_precision_layers
 
 
 @keras.saving.register_keras_serializable(package="scn_tf")
@@ -115,6 +115,5 @@ def _compute_in(network: keras.Model, policy: keras.DTypePolicy) -> None:
     """Sets the policy of trunk and necks but for what needs float32."""
     parts = [part for part in network.layers if isinstance(part, keras.Model)]
     for part in parts:
-        for layer in part._flatten_layers():
-            if not isinstance(layer, (*FULL_PRECISION, keras.Model)):
-                layer.dtype_policy = policy
+        for layer in half_precision_layers(part):
+            layer.dtype_policy = policy

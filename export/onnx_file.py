@@ -18,8 +18,8 @@ import tensorflow as tf
 if TYPE_CHECKING:
     import onnx  # an extra
 
-IMAGES = "images"
-FEATURES = "features"
+_IMAGES = "images"
+_FEATURES = "features"
 _OPSET = 17  # onnxruntime reads it since 1.12
 
 
@@ -63,7 +63,7 @@ def _converted(network: keras.Model) -> "onnx.ModelProto":
     import tf2onnx
 
     variables = network.variables
-    images = tf.TensorSpec(network.input_shape, tf.float32, name=IMAGES)
+    images = tf.TensorSpec(network.input_shape, tf.float32, name=_IMAGES)
     weights = [
         tf.TensorSpec(variable.shape, tf.float32, name=_name(index))
         for index, variable in enumerate(variables)
@@ -73,7 +73,7 @@ def _converted(network: keras.Model) -> "onnx.ModelProto":
     def call(images, weights):
         pairs = list(zip(variables, weights, strict=True))
         with keras.StatelessScope(pairs):
-            return {FEATURES: network(images, training=False)}
+            return {_FEATURES: network(images, training=False)}
 
     model, _ = tf2onnx.convert.from_function(
         call, input_signature=[images, weights], opset=_OPSET
@@ -89,7 +89,7 @@ def _with_weights(
     import onnx
 
     graph = model.graph
-    given = [value for value in graph.input if value.name == IMAGES]
+    given = [value for value in graph.input if value.name == _IMAGES]
     del graph.input[:]
     graph.input.extend(given)
     graph.initializer.extend(

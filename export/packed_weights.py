@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from scn_tf.backbones.inference import FULL_PRECISION
+from scn_tf.backbones.inference import half_precision_layers
 
 _SMALL = 1 << 14  # elements
 
@@ -157,10 +157,7 @@ def computing_in(
     layers = []
     if precision != "float32":
         layers = [
-            layer
-            for model in models
-            for layer in model._flatten_layers()
-            if not isinstance(layer, (*FULL_PRECISION, keras.Model))
+            layer for model in models for layer in half_precision_layers(model)
         ]
     kept = [(layer, layer.dtype_policy) for layer in layers]
     try:

@@ -17,7 +17,7 @@ from tfrecords.console import print_any_text
 from tfrecords.errors import InputError
 
 _HELP = ("--help", "-help", "-h", "--helpfull", "--helpshort")
-WRONG_COMMAND_LINE = 2
+_WRONG_COMMAND_LINE = 2
 INTERRUPTED = 130
 
 
@@ -52,19 +52,23 @@ def run_command(
             )
     except flags.Error as error:
         print(f"{error}\n--help lists all flags.", file=sys.stderr)
-        return WRONG_COMMAND_LINE
+        return _WRONG_COMMAND_LINE
     try:
         return work(values, *given)
     except InputError as error:
         print(f"\nError: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(
-            "\nInterrupted. What was finished is kept; the same command "
-            "continues.",
-            file=sys.stderr,
-        )
-        return INTERRUPTED
+        return interrupted()
+
+
+def interrupted() -> int:
+    """Says what Ctrl-C has left; returns the exit code."""
+    print(
+        "\nInterrupted. What was finished is kept; the same command continues.",
+        file=sys.stderr,
+    )
+    return INTERRUPTED
 
 
 def start(main: Callable[[list[str]], int]) -> None:

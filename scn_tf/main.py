@@ -21,6 +21,7 @@ from absl import logging
 from scn_tf import config
 from scn_tf import flag_groups
 from scn_tf import stages
+from scn_tf.command_line import interrupted
 from scn_tf.distribution import agree
 from scn_tf.distribution import is_chief
 from scn_tf.distribution import workers_watched
@@ -78,12 +79,7 @@ def main(arguments: list[str]) -> int:
         print(f"\n{stopped}", file=sys.stderr)
         return EXIT_CODE
     except KeyboardInterrupt:
-        print(
-            "\nInterrupted. What was finished is kept; the same command "
-            "continues.",
-            file=sys.stderr,
-        )
-        return 130
+        return interrupted()
     return 0
 
 

@@ -27,6 +27,11 @@ def written(tmp_path_factory):
     return model, path
 
 
+def images_of(model, number):
+    shape = (number, *model.input_shape[1:])
+    return np.random.default_rng(0).random(shape, np.float32)
+
+
 def assert_same_features(model, path, images):
     session = onnxruntime.InferenceSession(
         path, providers=["CPUExecutionProvider"]
@@ -38,10 +43,8 @@ def assert_same_features(model, path, images):
 
 def test_any_number_of_images_has_the_networks_features(written):
     model, path = written
-    images = np.random.default_rng(0).random((3, *model.input_shape[1:]))
-    images = images.astype(np.float32)
     for number in (1, 3):
-        assert_same_features(model, path, images[:number])
+        assert_same_features(model, path, images_of(model, number))
 
 
 def test_normalizations_are_folded_and_weights_are_no_inputs(written):
@@ -77,6 +80,4 @@ def test_networks_of_other_kinds_are_written_too(tmp_path):
         sizes = {"fc6_width": 8, "fc7_width": 4} if name == "cnn_m" else {}
         model = network(name, **sizes)
         write_onnx(model, tmp_path / "a.onnx")
-        images = np.random.default_rng(0).random((2, *model.input_shape[1:]))
-        images = images.astype(np.float32)
-        assert_same_features(model, tmp_path / "a.onnx", images)
+        assert_same_features(model, tmp_path / "a.onnx", images_of(model, 2))

@@ -27,6 +27,15 @@ FULL_PRECISION = (
 )
 
 
+def half_precision_layers(model: keras.Model) -> list[keras.Layer]:
+    """Returns a model's own layers, at any depth, that half precision suits."""
+    return [
+        layer
+        for layer in model._flatten_layers()
+        if not isinstance(layer, (*FULL_PRECISION, keras.Model))
+    ]
+
+
 class _Folded(keras.layers.Layer):
     """Stands where a batch normalization was; changes nothing."""
 
