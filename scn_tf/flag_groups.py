@@ -241,8 +241,8 @@ def _define_batches() -> None:
     flags.DEFINE_enum(
         "train_split",
         "train",
-        ["train", "trainval"],
-        "Photographs to train on; trainval takes the verdict's in as well.",
+        ["train", "trainval", "train_part"],
+        "Photographs to train on: train, the verdict's too, or 70 % of train.",
     )
     flags.DEFINE_bool(
         "feature_cache",
@@ -287,7 +287,7 @@ def _define_verdict() -> None:
         "val",
         ["val", "test", "train_part"],
         "What an experiment's classifiers are judged by: val, fitted on train; "
-        "test, fitted on both; or a part of train, fitted on the rest.",
+        "test, fitted on both; train_part, 30 % of train, fitted on the rest.",
     )
     flags.DEFINE_integer(
         "check_pairs",

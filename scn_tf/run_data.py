@@ -18,6 +18,21 @@ from tfrecords.manifest import read_manifest
 from tfrecords.pair_graph import PairGraph
 from tfrecords.pair_graph import read_pair_graph
 
+# Of the train photographs; the rest judges. The part is the same for every
+# run, so that runs can be compared.
+_LEARNING_SHARE = 0.7
+
+
+def learning_part(num_images: int) -> np.ndarray:
+    """[I] bool: photographs of train that choices are learned from.
+
+    The others judge: see --judge_on=train_part and --train_split=train_part.
+    """
+    order = np.random.default_rng(0).permutation(num_images)
+    is_learned = np.zeros(num_images, bool)
+    is_learned[order[: round(_LEARNING_SHARE * num_images)]] = True
+    return is_learned
+
 
 class RunData:
     """The data of one run.
@@ -52,7 +67,11 @@ class RunData:
         return ("val",) if split and split.pairs else self.train_splits
 
     def graph(self, splits: tuple[str, ...]) -> PairGraph:
-        """All boxes of `splits`, and the pairs that the flags want."""
+        """All boxes of `splits`, and the pairs that the flags want.
+
+        Photographs that --train_split=train_part leaves out keep their boxes
+        and lose their pairs, so nothing is trained on them.
+        """
         if splits not in self._graphs:
             config = self.config
             graph = read_pair_graph(
@@ -61,6 +80,10 @@ class RunData:
             if config.max_pair_iou < 1:
                 source, target = np.moveaxis(graph.boxes[graph.pairs], 1, 0)
                 kept = paired_iou(source, target) <= config.max_pair_iou
+                graph = dataclasses.replace(graph, pairs=graph.pairs[kept])
+            if config.train_split == "train_part" and splits == ("train",):
+                is_kept = learning_part(len(graph.image_ids))
+                kept = is_kept[graph.patch_image[graph.pairs[:, 0]]]
                 graph = dataclasses.replace(graph, pairs=graph.pairs[kept])
             self._graphs[splits] = graph
         return self._graphs[splits]

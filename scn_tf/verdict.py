@@ -10,6 +10,7 @@ from scn_tf.evaluation.linear_svm import compare
 from scn_tf.evaluation.linear_svm import evaluate_linear_svm
 from scn_tf.evaluation.svm_protocol import LinearSvmProtocol
 from scn_tf.run import Run
+from scn_tf.run_data import learning_part
 
 _TRAIN, _VAL = ("train",), ("val",)
 
@@ -50,6 +51,9 @@ def _protocol(run: Run) -> dict:
     protocol = _svm_protocol(run)
     splits = run.manifest.splits
     trained = " and ".join(run.train_splits)
+    num_trained = _count(splits, run.train_splits)
+    if config.train_split == "train_part":
+        num_trained = int(learning_part(num_trained).sum())
     notes = []
     if run.train_splits != _TRAIN:
         notes.append(
@@ -78,8 +82,7 @@ def _protocol(run: Run) -> dict:
         "normalization": "L2" if protocol.normalize else "none",
         "C": protocol.describe_c(),
         "metric": "mean average precision (scikit-learn, no interpolation)",
-        "trained_on": f"{_count(splits, run.train_splits)} photographs of "
-        f"{trained}",
+        "trained_on": f"{num_trained} photographs of {trained}",
         "evaluated_on": "classifier trained on train "
         f"({_count(splits, _TRAIN)} photographs), scored on val "
         f"({_count(splits, _VAL)})",

@@ -70,6 +70,12 @@ def test_pairs_that_were_left_out_are_mentioned():
     assert "overlap by more than 0.5 (IoU)" in text
 
 
+def test_photographs_that_were_left_out_are_mentioned():
+    part = "Only a part of the train photographs was trained on."
+    assert part in data_text(MANIFEST, ("train",), 1.0, "train_part")
+    assert part not in data_text(MANIFEST, ("train",), 1.0, "train")
+
+
 def test_what_is_not_known_says_so():
     assert data_text(None, ()) == "Not known: the records have no manifest."
     bare = dataclasses.replace(MANIFEST, options={})

@@ -11,6 +11,7 @@ from scn_tf.experiments.feature_quality import measure_features
 from scn_tf.experiments.feature_quality import parts_of
 from scn_tf.experiments.feature_quality import vectors_of
 from scn_tf.run import Run
+from scn_tf.run_data import learning_part
 from scn_tf.stages import restore
 from scn_tf.unit_length import of_unit_length
 from tfrecords.errors import InputError
@@ -66,6 +67,7 @@ def test_a_part_of_train_shares_no_photograph_with_the_rest(run):
         assert not set(fitted.image) & set(judged.image)
         assert len(set(fitted.image)) == 420
         assert len(set(judged.image)) == 180
+        assert all(learning_part(600)[fitted.image])
         assert len(judged.vectors["joined"]) == len(judged.targets)
 
 

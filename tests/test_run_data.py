@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from parsed_flags import parsed_config
 
+from scn_tf.run_data import learning_part
 from scn_tf.run_data import RunData
 from tfrecords.boxes import paired_iou
 
@@ -33,6 +34,21 @@ def test_pairs_that_overlap_much_are_left_out(folder):
     assert 0 < kept.sum() < len(kept)
     np.testing.assert_array_equal(apart.pairs, everything.pairs[kept])
     np.testing.assert_array_equal(apart.boxes, everything.boxes)
+
+
+def test_photographs_that_judge_are_not_trained_on(folder):
+    everything = data(folder).graph(("train",))
+    part = data(folder, "--train_split=train_part").graph(("train",))
+    images = everything.patch_image[everything.pairs[:, 0]]
+    is_learned = learning_part(len(everything.image_ids))
+    assert is_learned.sum() == round(0.7 * len(is_learned))
+    kept = is_learned[images]
+    assert 0 < kept.sum() < len(kept)
+    np.testing.assert_array_equal(part.pairs, everything.pairs[kept])
+    np.testing.assert_array_equal(part.boxes, everything.boxes)
+    # The held-out check keeps all of its pairs.
+    held_out = data(folder, "--train_split=train_part").graph(("val",))
+    assert len(held_out.pairs) == len(data(folder).graph(("val",)).pairs)
 
 
 def test_offsets_follow_unit_and_control(folder):

@@ -64,18 +64,33 @@ def test_losses_stand_against_floor_and_permuted_offsets(verdict):
     assert losses["permuted"] > losses["test"]
 
 
-def test_training_on_val_is_confessed(demo_run, command, tmp_path, capsys):
-    folder = tmp_path / "run"
-    arguments = [
-        "--flagfile=scn_tf/flagfiles/demo.flags",
-        f"--run_dir={folder}",
-        f"--records_dir={demo_run}/records",
-        "--train_split=trainval",
-        "--epochs=1",
-        "--stages=records,train,evaluate",
-    ]
-    assert command(*arguments) == 0
-    protocol = json.loads((folder / "verdict.json").read_text())["protocol"]
+@pytest.fixture
+def judged(demo_run, command, tmp_path):
+    """Trains and judges on the records of the demo; returns the protocol."""
+
+    def judged(*arguments: str) -> dict:
+        folder = tmp_path / "run"
+        code = command(
+            "--flagfile=scn_tf/flagfiles/demo.flags",
+            f"--run_dir={folder}",
+            f"--records_dir={demo_run}/records",
+            "--epochs=1",
+            "--stages=records,train,evaluate",
+            *arguments,
+        )
+        assert code == 0
+        return json.loads((folder / "verdict.json").read_text())["protocol"]
+
+    return judged
+
+
+def test_training_on_val_is_confessed(judged, capsys):
+    protocol = judged("--train_split=trainval")
     assert protocol["trained_on"] == "800 photographs of train and val"
     assert any("val photographs too" in note for note in protocol["notes"])
     assert "val photographs too" in capsys.readouterr().out
+
+
+def test_training_on_a_part_is_told(judged):
+    protocol = judged("--train_split=train_part")
+    assert protocol["trained_on"] == "420 photographs of train"

@@ -28,6 +28,7 @@ def data_text(
     manifest: Manifest | None,
     train_splits: tuple[str, ...],
     max_pair_iou: float | None = None,
+    train_split: str | None = None,
 ) -> str:
     """Returns what is known of the data as Markdown, without a title.
 
@@ -35,6 +36,7 @@ def data_text(
         manifest: of the records; None if they have none.
         train_splits: names of the splits that were trained on.
         max_pair_iou: pairs that overlap more were left out; None: not known.
+        train_split: value of --train_split; None: not known.
     """
     if manifest is None:
         return "Not known: the records have no manifest."
@@ -60,6 +62,8 @@ def data_text(
             f"Of the pairs, those that overlap by more than {max_pair_iou} "
             "(IoU) were not used; the table counts them."
         )
+    if train_split == "train_part":
+        lines.append("Only a part of the train photographs was trained on.")
     if manifest.label_leak:
         lines.append(f"**Labels in the proposals:** {manifest.label_leak}.")
     else:

@@ -57,7 +57,10 @@ def model_card(facts: CardFacts) -> str:
         _origin(facts),
         "## Data",
         data_text(
-            facts.manifest, facts.train_splits, facts.flags.get("max_pair_iou")
+            facts.manifest,
+            facts.train_splits,
+            facts.flags.get("max_pair_iou"),
+            facts.flags.get("train_split"),
         ),
         "## Recipe",
         *_recipe(facts),

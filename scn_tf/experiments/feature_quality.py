@@ -16,14 +16,13 @@ from scn_tf.evaluation.labels import targets_of
 from scn_tf.evaluation.linear_svm import svm_scores
 from scn_tf.evaluation.svm_protocol import LinearSvmProtocol
 from scn_tf.run import Run
+from scn_tf.run_data import learning_part
 from scn_tf.run_folder import is_trained
 from scn_tf.unit_length import side_by_side
 from tfrecords.errors import InputError
 from tfrecords.pair_graph import PairGraph
 
 KINDS = ("objects", "images")
-# Of the train photographs with --judge_on=train_part.
-_FITTED_SHARE = 0.7
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,9 +109,8 @@ def parts_of(run: Run, kind: str) -> tuple[Part, Part]:
         )
     if run.config.judge_on == "train_part":
         whole = _part(run, ("train",), kind)
-        images = np.random.default_rng(0).permutation(whole.image.max() + 1)
-        number = round(_FITTED_SHARE * len(images))
-        is_fitted = np.isin(whole.image, images[:number])
+        number = len(run.graph(("train",)).image_ids)
+        is_fitted = learning_part(number)[whole.image]
         return whole.rows(is_fitted), whole.rows(~is_fitted)
     if run.config.judge_on == "test":
         return _part(run, ("train", "val"), kind), _part(run, ("test",), kind)
