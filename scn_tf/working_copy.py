@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import keras
 
-from scn_tf.backbones.inference import FULL_PRECISION
+from scn_tf.backbones.inference import config_in_precision
 
 TRAINING_PRECISIONS = ("bfloat16", "float32")
 
@@ -67,14 +67,6 @@ def working_copy(network: keras.Layer, precision: str) -> keras.Layer:
         return copy
 
     def copy_layer(layer: keras.Layer) -> keras.Layer:
-        config = layer.get_config()
-        # Random weights would take time, and numbers out of the sequence
-        # that others draw from.
-        config |= {
-            name: "zeros" for name in config if name.endswith("_initializer")
-        }
-        full = isinstance(layer, FULL_PRECISION)
-        config["dtype"] = "float32" if full else precision
-        return type(layer).from_config(config)
+        return type(layer).from_config(config_in_precision(layer, precision))
 
     return keras.models.clone_model(network, clone_function=copy_layer)

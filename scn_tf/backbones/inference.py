@@ -36,6 +36,25 @@ def half_precision_layers(model: keras.Model) -> list[keras.Layer]:
     ]
 
 
+def config_in_precision(layer: keras.Layer, precision: str) -> dict:
+    """Returns a layer's config in a precision, if that suits it.
+
+    Weights begin at zero, for they are to be assigned: random ones would take
+    time, and numbers out of the sequence that others draw from.
+
+    Args:
+        layer: of a network.
+        precision: dtype of its weights and activations.
+    """
+    config = layer.get_config()
+    config |= {
+        name: "zeros" for name in config if name.endswith("_initializer")
+    }
+    full = isinstance(layer, FULL_PRECISION)
+    config["dtype"] = "float32" if full else precision
+    return config
+
+
 class _Folded(keras.layers.Layer):
     """Stands where a batch normalization was; changes nothing."""
 
@@ -68,16 +87,9 @@ def inference_copy(model: keras.Model, precision: str) -> keras.Model:
     }
 
     def copy_layer(layer: keras.Layer) -> keras.Layer:
-        config = layer.get_config()
         if layer in convolutions:
             return _Folded(name=layer.name, dtype=precision)
-        # Every weight is assigned below. Random ones would take time, and
-        # numbers out of the sequence that others draw from.
-        config |= {
-            name: "zeros" for name in config if name.endswith("_initializer")
-        }
-        full = isinstance(layer, FULL_PRECISION)
-        config["dtype"] = "float32" if full else precision
+        config = config_in_precision(layer, precision)
         if layer.name in normalizations:
             config["use_bias"] = True
         return type(layer).from_config(config)
