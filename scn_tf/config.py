@@ -80,6 +80,7 @@ class Config:
     check_pairs: int
     judge_on: str
     svm_c: tuple[float, ...]
+    svm_normalize: bool
     seed: int
     values: dict[str, object]
 

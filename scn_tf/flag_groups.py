@@ -13,6 +13,7 @@ from scn_tf.batches import BATCHING
 from scn_tf.cache_shards import CACHE_DTYPES
 from scn_tf.experiment_plan import define_flags as define_experiment_flags
 from scn_tf.export_flags import define_flags as define_export_flags
+from scn_tf.judge_flags import define_flags as define_verdict_flags
 from scn_tf.offsets import OFFSET_UNITS
 from scn_tf.pace import define_flags as define_pace_flags
 from scn_tf.precision import PRECISIONS
@@ -38,7 +39,7 @@ def define_flags() -> dict[str, list[str]]:
         ("Training (section 3)", _define_training),
         ("Batches and devices", _define_batches),
         ("Saving and watching", define_pace_flags),
-        ("Verdict", _define_verdict),
+        ("Verdict", define_verdict_flags),
         ("Export", define_export_flags),
         (EXPERIMENTS_TITLE, define_experiment_flags),
     ):
@@ -242,7 +243,8 @@ def _define_batches() -> None:
         "train_split",
         "train",
         ["train", "trainval", "train_part"],
-        "Photographs to train on: train, the verdict's too, or 70 % of train.",
+        "Photographs to train on; trainval takes the verdict's in as well, "
+        "train_part leaves out what --judge_on=train_part judges by.",
     )
     flags.DEFINE_bool(
         "feature_cache",
@@ -278,23 +280,4 @@ def _define_batches() -> None:
     )
     flags.DEFINE_list(
         "devices", [], "Devices, such as GPU:0,GPU:1; empty: all GPUs, or CPU."
-    )
-
-
-def _define_verdict() -> None:
-    flags.DEFINE_enum(
-        "judge_on",
-        "val",
-        ["val", "test", "train_part"],
-        "What an experiment's classifiers are judged by: val, fitted on train; "
-        "test, fitted on both; train_part, 30 % of train, fitted on the rest.",
-    )
-    flags.DEFINE_integer(
-        "check_pairs",
-        4096,
-        "Held-out pairs measured after each epoch; 0: all, as the verdict.",
-        lower_bound=0,
-    )
-    flags.DEFINE_list(
-        "svm_c", ["0.1", "0.3", "1", "3"], "C to choose from, per class."
     )

@@ -27,12 +27,12 @@ _FREE = (
     *("run_dir", "epochs", "devices", "records_dir", "data_dir", "weights"),
     *("num_workers", "beam_options", "on_bad_image", "on_bad_record"),
     *("save_every", "keep", "checkpoint", "steps_per_call", "profile"),
-    *("cache_memory", "cache_dir", "picture_every", "judge_on", "svm_c"),
-    *("export_features", "inference_precision"),
+    *("cache_memory", "cache_dir", "picture_every", "judge_on"),
+    *("svm_c", "svm_normalize", "export_features", "inference_precision"),
 )
 # Of these, those that decide what is measured.
 _DECISIVE = (
-    *("epochs", "checkpoint", "judge_on", "svm_c"),
+    *("epochs", "checkpoint", "judge_on", "svm_c", "svm_normalize"),
     *("data_dir", "records_dir", "weights"),
 )
 _PATHS = (

@@ -91,7 +91,10 @@ def _protocol(run: Run) -> dict:
 
 
 def _svm_protocol(run: Run) -> LinearSvmProtocol:
-    return LinearSvmProtocol(run.config.svm_c, seed=run.config.seed)
+    config = run.config
+    return LinearSvmProtocol(
+        config.svm_c, seed=config.seed, normalize=config.svm_normalize
+    )
 
 
 def _count(splits: dict, names: tuple[str, ...]) -> int:

@@ -17,6 +17,9 @@ def test_a_variant_is_a_name_and_flags():
     assert Variant.parse("original: untrained") == Variant(
         "original", (), trained=False
     )
+    assert Variant.parse("raw: untrained --nosvm_normalize") == Variant(
+        "raw", ("--nosvm_normalize",), trained=False
+    )
 
 
 @pytest.mark.parametrize(

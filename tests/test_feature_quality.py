@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from parsed_flags import parsed_config
 
+from scn_tf.experiments import feature_quality
 from scn_tf.experiments.feature_quality import measure_features
+from scn_tf.experiments.feature_quality import measure_parts
 from scn_tf.experiments.feature_quality import parts_of
 from scn_tf.experiments.feature_quality import vectors_of
 from scn_tf.run import Run
@@ -69,6 +71,26 @@ def test_a_part_of_train_shares_no_photograph_with_the_rest(run):
         assert len(set(judged.image)) == 180
         assert all(learning_part(600)[fitted.image])
         assert len(judged.vectors["joined"]) == len(judged.targets)
+
+
+def test_lengths_count_only_where_they_are_kept(run, monkeypatch):
+    """The same features with and without their lengths are judged apart."""
+    fitted, judged = parts_of(run, "images")
+    lengths = np.linspace(1, 50, len(fitted.targets))[:, None]
+    stretched = dataclasses.replace(
+        fitted,
+        vectors={name: v * lengths for name, v in fitted.vectors.items()},
+    )
+    scores = {}
+    for normalize in (True, False):
+        config = dataclasses.replace(run.config, svm_normalize=normalize)
+        monkeypatch.setattr(run, "config", config)
+        monkeypatch.setattr(feature_quality, "_ORIGINALS", {})
+        for name, part in (("plain", fitted), ("stretched", stretched)):
+            values = measure_parts(run, {"images": (part, judged)})["images"]
+            scores[normalize, name] = values["h1"]["mean"]
+    assert scores[True, "plain"] == pytest.approx(scores[True, "stretched"])
+    assert scores[False, "plain"] != pytest.approx(scores[False, "stretched"])
 
 
 def test_zero_rows_stay_zero():

@@ -38,15 +38,15 @@ class Variant:
     def parse(cls, text: str) -> "Variant":
         """Reads "NAME: --flag=value --flag=value", a value of --variant.
 
-        "NAME: untrained" is a variant that is not trained.
+        "NAME: untrained --flag=value" is a variant that is not trained.
 
         Raises:
             InputError: if there is no name, or what follows are no flags.
         """
         name, colon, rest = text.partition(":")
         name, words = name.strip(), shlex.split(rest)
-        trained = words != ["untrained"]
-        words = words if trained else []
+        trained = words[:1] != ["untrained"]
+        words = words if trained else words[1:]
         is_folder = name not in ("", ".", "..") and not set(name) & set("/\\\0")
         if not (colon and is_folder and all(w[:2] == "--" for w in words)):
             raise InputError(

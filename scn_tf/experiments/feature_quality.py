@@ -157,7 +157,8 @@ def _remembered(fit: Callable, run: Run, kind: str) -> Callable:
     key = (
         run.network_digest,
         *(run.data_digest(run.graph((s,)), kind) for s in run.manifest.splits),
-        *(kind, config.judge_on, config.svm_c, config.cache_dtype),
+        *(kind, config.judge_on, config.svm_c, config.svm_normalize),
+        config.cache_dtype,
         run.backbone.cut,
     )
 
@@ -176,7 +177,10 @@ def _worth(run: Run, kind: str, fitted: Part, judged: Part) -> dict:
     classes = run.manifest.classes
     # The folds that choose C are the same for all seeds of the training, so
     # that features as they came have one value.
-    protocol = LinearSvmProtocol(run.config.svm_c, seed=0)
+    config = run.config
+    protocol = LinearSvmProtocol(
+        config.svm_c, seed=0, normalize=config.svm_normalize
+    )
     results, scores = {}, {}
 
     def fit(name: str) -> tuple[np.ndarray, dict]:

@@ -48,7 +48,10 @@ def measure_fusion(run: Run) -> dict:
         targets_of(run.graph((split,)), "objects", len(classes))
         for split in ("train", "val")
     ]
-    protocol = LinearSvmProtocol(run.config.svm_c, seed=0)
+    config = run.config
+    protocol = LinearSvmProtocol(
+        config.svm_c, seed=0, normalize=config.svm_normalize
+    )
     return {
         name: evaluate_linear_svm(
             _joined(train, name),

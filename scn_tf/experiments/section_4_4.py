@@ -58,7 +58,7 @@ def measure_voc2007(run: Run) -> dict:
         fitted.targets,
         judged.targets,
         run.manifest.classes,
-        LinearSvmProtocol((_LOW_SHOT_C,)),
+        LinearSvmProtocol((_LOW_SHOT_C,), normalize=run.config.svm_normalize),
         progress="low-shot SVMs",
     )
     values["judged_on"] = run.config.judge_on
