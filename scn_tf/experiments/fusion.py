@@ -3,8 +3,8 @@
 In: a trained run. Out: mAP on object crops of the crop's own features alone
 and beside four kinds of context: the mean of the features of the picture's
 proposals, the whole picture's features, what the proposals predict for the
-crop's place (h3, mean), and the same from permuted offsets. Prediction must
-beat the plain mean to count.
+crop's place (h3, mean), and the same from permuted offsets; and beside two of
+them. Prediction must beat the plain mean to count.
 """
 
 import dataclasses
@@ -36,6 +36,8 @@ _ROWS = {
     "own + h3": "own + what the proposals predict (h3)",
     "own + h3 permuted": "own + h3 with permuted offsets",
     "own + h3 + image": "own + h3 + the whole picture's features",
+    "own + neighbors + image": "own + mean + the whole picture's features",
+    "own + h3 permuted + image": "own + permuted h3 + the whole picture's",
     "h3": "h3 alone",
 }
 
