@@ -54,12 +54,21 @@ def _flags() -> flags.FlagValues:
         "Which one; empty: as the flags of the run say.",
         flag_values=values,
     )
+    flags.DEFINE_float(
+        "neck_blend",
+        None,
+        "Share of what the network learned that it keeps, 0 to 1; default: as "
+        "the flags of the run say.",
+        lower_bound=0,
+        upper_bound=1,
+        flag_values=values,
+    )
     return values
 
 
 def _export(values: flags.FlagValues) -> int:
     options = ExportOptions(values.features, values.inference_precision)
-    run = open_run(values.run_dir, values.checkpoint)
+    run = open_run(values.run_dir, values.checkpoint, values.neck_blend)
     began = time.perf_counter()
     save_module(run, values.output, options)
     print(

@@ -30,7 +30,11 @@ def run_flags() -> flags.FlagValues:
     return values
 
 
-def open_run(run_dir: str | os.PathLike, checkpoint: str = "") -> Run:
+def open_run(
+    run_dir: str | os.PathLike,
+    checkpoint: str = "",
+    neck_blend: float | None = None,
+) -> Run:
     """Builds the networks of a run and loads its checkpoint.
 
     The records and weights that its flags.txt names must be where it says:
@@ -40,6 +44,8 @@ def open_run(run_dir: str | os.PathLike, checkpoint: str = "") -> Run:
     Args:
         run_dir: the run's folder.
         checkpoint: "last" or "best"; empty takes what the run's flags say.
+        neck_blend: share of what the network learned that it keeps; None
+            takes what the run's flags say.
 
     Raises:
         InputError: if the folder is no run or has no checkpoint, or what it
@@ -66,6 +72,8 @@ def open_run(run_dir: str | os.PathLike, checkpoint: str = "") -> Run:
     own = [f"--run_dir={run_dir}", "--devices="]
     if checkpoint:
         own.append(f"--checkpoint={checkpoint}")
+    if neck_blend is not None:
+        own.append(f"--neck_blend={neck_blend}")
     values = copy.deepcopy(flags.FLAGS)
     try:
         values(["export", f"--flagfile={flagfile}", *own])

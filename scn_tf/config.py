@@ -81,6 +81,7 @@ class Config:
     judge_on: str
     svm_c: tuple[float, ...]
     svm_normalize: bool
+    neck_blend: float
     seed: int
     values: dict[str, object]
 

@@ -1,4 +1,4 @@
-"""What the verdict and the experiments judge by: flags.
+"""What the verdict and the experiments judge, and by what: flags.
 
 In: nothing. Out: absl flags. The judges themselves are in `scn_tf.verdict`,
 `scn_tf.experiments` and `scn_tf.evaluation`.
@@ -32,4 +32,12 @@ def define_flags() -> None:
         True,
         "Divide features by their length before a linear SVM; joined ones "
         "have parts of unit length in any case.",
+    )
+    flags.DEFINE_float(
+        "neck_blend",
+        1.0,
+        "Judge and export a neck on the way from where it began (0) to what "
+        "was trained (1): weights are interpolated.",
+        lower_bound=0,
+        upper_bound=1,
     )

@@ -28,13 +28,17 @@ _FREE = (
     *("num_workers", "beam_options", "on_bad_image", "on_bad_record"),
     *("save_every", "keep", "checkpoint", "steps_per_call", "profile"),
     *("cache_memory", "cache_dir", "picture_every", "judge_on"),
-    *("svm_c", "svm_normalize", "export_features", "inference_precision"),
+    *("svm_c", "svm_normalize", "neck_blend"),
+    *("export_features", "inference_precision"),
 )
 # Of these, those that decide what is measured.
 _DECISIVE = (
     *("epochs", "checkpoint", "judge_on", "svm_c", "svm_normalize"),
+    *("neck_blend",),
     *("data_dir", "records_dir", "weights"),
 )
+# Of these, those that decide what is trained.
+_TRAINED_ON = ("epochs", "data_dir", "records_dir", "weights")
 _PATHS = (
     *("data_dir", "records_dir", "cache_dir", "weights", "edge_model"),
     *("proposals_file", "yolo_weights"),
@@ -110,6 +114,25 @@ def configuration(flags: dict[str, object]) -> str:
         if name in _DECISIVE or name not in _FREE
     }
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
+
+
+def is_same_training(
+    run_dir: str | os.PathLike, flags: dict[str, object]
+) -> bool:
+    """Whether a run was trained with just these flags.
+
+    What is judged, by what, and what is exported may differ.
+
+    Args:
+        run_dir: of the run, which has its flags.txt.
+        flags: value by name, of every flag.
+    """
+    earlier = _read_flags(pathlib.Path(run_dir) / "flags.txt")
+    return all(
+        earlier.get(name) == text
+        for name, text in _texts(flags).items()
+        if name in _TRAINED_ON or name not in _FREE
+    )
 
 
 def _write(path: pathlib.Path, lines: list[str]) -> None:

@@ -24,6 +24,7 @@ from scn_tf.feed import distributed_batches
 from scn_tf.feed import make_feed
 from scn_tf.feed import make_sampler
 from scn_tf.live_pictures import LivePictures
+from scn_tf.neck_blend import blend_weights
 from scn_tf.optimizer import make_optimizer
 from scn_tf.optimizer import MomentumSGD
 from scn_tf.run import Run
@@ -202,6 +203,8 @@ def _record_environment(run: Run) -> None:
 def restore(run: Run) -> int:
     """Loads the checkpoint to be judged into neck and head.
 
+    With --neck_blend the neck is then taken back towards where it began.
+
     Returns:
         Its step.
 
@@ -216,6 +219,7 @@ def restore(run: Run) -> int:
             "train stage first: --stages=train,evaluate,export."
         )
     run.restored_step = step
+    blend_weights(run.backbone.neck, run.frozen_neck, run.config.neck_blend)
     return step
 
 
@@ -224,7 +228,11 @@ def evaluate(run: Run) -> None:
     if not is_chief():
         return
     step = restore(run)
-    verdict = {"checkpoint_step": step, **make_verdict(run)}
+    verdict = {
+        "checkpoint_step": step,
+        "neck_blend": run.config.neck_blend,
+        **make_verdict(run),
+    }
     path = run.config.run_dir / "verdict.json"
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(verdict, indent=1))

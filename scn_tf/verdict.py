@@ -64,6 +64,11 @@ def _protocol(run: Run) -> dict:
         notes.append(
             "No pairs were held out: the losses are of training pairs."
         )
+    if config.neck_blend < 1:
+        notes.append(
+            f"Judged is a network {config.neck_blend:g} of the way from where "
+            "it began to what was trained (--neck_blend)."
+        )
     if config.weights == "none":
         notes.append("The network started from random weights.")
     if run.manifest.label_leak:

@@ -74,6 +74,27 @@ def test_what_is_measured_is_not_measured_again(experiment, capsys):
     assert "Features before and after" in capsys.readouterr().out
 
 
+def test_rows_that_differ_in_what_is_judged_share_a_training(experiment):
+    arguments = ("--seeds=0", "--variant=half: --neck_blend=0.5")
+    assert experiment(*arguments) == 0
+    values = {}
+    for name in ("SCN", "half"):
+        folder = experiment.folder / name / "seed0"
+        values[name] = json.loads((folder / "result.json").read_text())
+        history = (folder / "metrics.jsonl").read_text()
+        assert history.count('"event": "epoch"') == 2
+    # The second was not trained, and half as much of the network has moved.
+    checkpoints = [
+        {path.name: path.read_bytes() for path in folder.glob("ckpt-*")}
+        for folder in (
+            experiment.folder / name / "seed0/checkpoints" for name in values
+        )
+    ]
+    assert checkpoints[0] and checkpoints[0] == checkpoints[1]
+    moved = [v["values"]["objects"]["moved"] for v in values.values()]
+    assert 0 < moved[1] < 0.8 * moved[0]
+
+
 def test_more_epochs_continue_and_are_measured(experiment):
     path = experiment.folder / "SCN/seed1/result.json"
     before = path.read_text()

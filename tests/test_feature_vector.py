@@ -63,6 +63,19 @@ def test_the_command_writes_joined_features_in_bfloat16(
     assert not np.allclose(features[:, 16:], original, atol=1e-6)
 
 
+def test_the_command_can_take_all_that_was_trained_back(
+    run, short_run, tmp_path
+):
+    arguments = [f"--run_dir={short_run}", f"--output={tmp_path}/module"]
+    arguments += ["--neck_blend=0"]
+    assert feature_vector.main(["feature_vector", *arguments]) == 0
+    features = tf.saved_model.load(tmp_path / "module")(images())
+    original = run.frozen_neck(run.backbone.trunk(images()))
+    np.testing.assert_allclose(features, original, rtol=1e-5, atol=1e-6)
+    text = (tmp_path / "module/README.md").read_text()
+    assert "| `neck_blend` | 0.0 |" in text
+
+
 def test_what_is_no_run_is_one_line_and_code_1(tmp_path, capsys):
     gone = [f"--run_dir={tmp_path}/gone", f"--output={tmp_path}/module"]
     assert feature_vector.main(["feature_vector", *gone]) == 1

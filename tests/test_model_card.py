@@ -132,6 +132,10 @@ def test_a_module_unlike_what_was_judged_says_so():
     assert "this module computes in bfloat16" in text
     assert "The first 2048 are of the trained network" in text
     assert "Judged were" not in card(verdict=verdict)
+    flags = {"neck_blend": 0.5}
+    other = "Judged was the network with neck_blend=1.0; this module has 0.5"
+    assert other in card(verdict=verdict, flags=flags)
+    assert "Judged was" not in card(verdict=verdict | flags, flags=flags)
 
 
 def test_what_is_not_known_says_so():

@@ -8,6 +8,7 @@ import pytest
 
 from scn_tf.experiment_plan import Plan
 from scn_tf.run_folder import configuration
+from scn_tf.run_folder import is_same_training
 from scn_tf.run_folder import record_environment
 from scn_tf.run_folder import write_experiment
 from scn_tf.run_folder import write_flags
@@ -137,3 +138,14 @@ def test_an_experiment_is_replayed_by_its_flagfile(tmp_path):
         "--variant=b:",
         "--seed=0",
     ]
+
+
+def test_a_training_is_the_same_whatever_is_judged(tmp_path):
+    flags = FLAGS | {"svm_c": "1", "momentum": 0.9, "neck_blend": 1.0}
+    write_flags(tmp_path, flags)
+    assert is_same_training(tmp_path, flags)
+    for name in ("svm_c", "neck_blend", "run_dir"):
+        assert is_same_training(tmp_path, flags | {name: "0.5"})
+    for name in ("momentum", "epochs", "weights", "seed"):
+        assert not is_same_training(tmp_path, flags | {name: "5"})
+    assert not is_same_training(tmp_path, flags | {"a_new_flag": "1"})

@@ -23,6 +23,7 @@ _RECIPE = {
     "drop_epoch": "epoch from which it is lower",
     "drop_factor": "by this factor",
     "neck_rate": "factor on it for the network's trained layers",
+    "neck_blend": "share of what they learned that they keep",
     "momentum": "of SGD",
     "weight_decay": "pull of the weights to zero",
     "offset_gain": "factor on offsets; 0 is blind to them",
@@ -152,6 +153,13 @@ def _reservations(facts: CardFacts) -> list[str]:
         found.append(
             "Judged were the features of the trained network alone, not "
             "joined with those of the network as it came."
+        )
+    blend = facts.flags.get("neck_blend", 1.0)
+    judged = (facts.verdict or {}).get("neck_blend", 1.0)
+    if judged != blend:
+        found.append(
+            f"Judged was the network with neck_blend={judged}; this module "
+            f"has {blend}."
         )
     precision = facts.options.inference_precision
     if precision != "float32":

@@ -11,6 +11,7 @@ import dataclasses
 import gc
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Callable
 
@@ -27,6 +28,8 @@ from scn_tf.experiments.experiment import Report
 from scn_tf.experiments.experiment import Variant
 from scn_tf.run import Run
 from scn_tf.run_folder import configuration
+from scn_tf.run_folder import is_same_training
+from scn_tf.run_folder import is_trained
 from scn_tf.run_folder import write_experiment
 from tfrecords.errors import InputError
 from tfrecords.files import replacing
@@ -177,11 +180,32 @@ class Driver:
     def _measure(self, run: Run, variant: Variant) -> dict:
         stages.build_records(run)
         if variant.trained:
+            self._take_over(run.config)
             with run.log.stage("train"):
                 stages.train(run, self._experiment.watch)
             stages.restore(run)
         with run.log.stage("measure"):
             return self._experiment.measure(run)
+
+    def _take_over(self, config: Config) -> None:
+        """Copies a finished training of the same flags: it is done once.
+
+        Rows that differ in what is judged share it. What is watched while a
+        network learns must be seen again.
+        """
+        if is_trained(config.run_dir) or self._experiment.watch:
+            return
+        for result in sorted(self._folder.glob(f"*/*/{_RESULT}")):
+            other = result.parent
+            if is_trained(other) and is_same_training(other, config.values):
+                break
+        else:
+            return
+        logging.info("Trained as %s was: its checkpoints are taken.", other)
+        with replacing(config.run_dir / "metrics.jsonl") as temporary:
+            shutil.copyfile(other / "metrics.jsonl", temporary)
+        with replacing(config.run_dir / "checkpoints") as temporary:
+            shutil.copytree(other / "checkpoints", temporary)
 
     def _announce(
         self, place: int, total: int, variant: Variant, seed: int
