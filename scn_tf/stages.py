@@ -231,6 +231,7 @@ def evaluate(run: Run) -> None:
     verdict = {
         "checkpoint_step": step,
         "neck_blend": run.config.neck_blend,
+        "features": run.config.export.export_features,
         **make_verdict(run),
     }
     path = run.config.run_dir / "verdict.json"

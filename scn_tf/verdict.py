@@ -1,8 +1,8 @@
 """The verdict on a trained network: its features before and after.
 
 In: a `Run` whose network is trained. Out: the contents of verdict.json:
-linear classifiers on h1 of whole images and of object crops, and the
-held-out loss against its controls.
+linear classifiers on whole images and on object crops, by the features that
+the module is to give, and the held-out loss against its controls.
 """
 
 from scn_tf.evaluation.labels import targets_of
@@ -11,6 +11,7 @@ from scn_tf.evaluation.linear_svm import evaluate_linear_svm
 from scn_tf.evaluation.svm_protocol import LinearSvmProtocol
 from scn_tf.run import Run
 from scn_tf.run_data import learning_part
+from scn_tf.unit_length import side_by_side
 
 _TRAIN, _VAL = ("train",), ("val",)
 
@@ -69,6 +70,12 @@ def _protocol(run: Run) -> dict:
             f"Judged is a network {config.neck_blend:g} of the way from where "
             "it began to what was trained (--neck_blend)."
         )
+    if _is_joined(run):
+        notes.append(
+            "After: features of the trained network beside those of the "
+            "network as it came, each of unit length "
+            "(--export_features=joined)."
+        )
     if config.weights == "none":
         notes.append("The network started from random weights.")
     if run.manifest.label_leak:
@@ -95,6 +102,11 @@ def _protocol(run: Run) -> dict:
     }
 
 
+def _is_joined(run: Run) -> bool:
+    """Judged is what the export stage gives."""
+    return run.config.export.export_features == "joined"
+
+
 def _svm_protocol(run: Run) -> LinearSvmProtocol:
     config = run.config
     return LinearSvmProtocol(
@@ -115,6 +127,8 @@ def _part(run: Run, kind: str) -> dict:
         targets[splits] = targets_of(run.graph(splits), kind, len(classes))
         before[splits] = run.vectors(splits, kind, original=True)
         after[splits] = run.vectors(splits, kind)
+        if _is_joined(run):
+            after[splits] = side_by_side(before[splits], after[splits])
     results = [
         evaluate_linear_svm(
             features[_TRAIN],

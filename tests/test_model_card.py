@@ -131,7 +131,12 @@ def test_a_module_unlike_what_was_judged_says_so():
     assert "Judged were the features of the trained network alone" in text
     assert "this module computes in bfloat16" in text
     assert "The first 2048 are of the trained network" in text
+    assert "gives the features of the trained network joined with" in text
     assert "Judged were" not in card(verdict=verdict)
+    joined = verdict | {"features": "joined"}
+    assert "Judged were" not in card(options=options, verdict=joined)
+    other = "Judged were the features of the trained network joined with"
+    assert other in card(verdict=joined)
     flags = {"neck_blend": 0.5}
     other = "Judged was the network with neck_blend=1.0; this module has 0.5"
     assert other in card(verdict=verdict, flags=flags)

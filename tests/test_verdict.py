@@ -94,3 +94,29 @@ def test_training_on_val_is_confessed(judged, capsys):
 def test_training_on_a_part_is_told(judged):
     protocol = judged("--train_split=train_part")
     assert protocol["trained_on"] == "420 photographs of train"
+
+
+def test_what_is_to_be_exported_is_judged(command, demo_run, tmp_path):
+    for name in ("checkpoints", "environment.json", "records"):
+        (tmp_path / name).symlink_to(demo_run / name)
+    code = command(
+        f"--flagfile={demo_run}/flags.txt",
+        f"--run_dir={tmp_path}",
+        f"--cache_dir={demo_run}/cache",
+        "--stages=evaluate",
+        "--export_features=joined",
+    )
+    assert code == 0
+    joined, alone = (
+        json.loads((folder / "verdict.json").read_text())
+        for folder in (tmp_path, demo_run)
+    )
+    assert (alone["features"], joined["features"]) == ("tuned", "joined")
+    before, after = (
+        [verdict["images"][side]["mean"] for verdict in (alone, joined)]
+        for side in ("before", "after")
+    )
+    assert before[0] == before[1]
+    assert after[0] != after[1]
+    assert any("beside" in note for note in joined["protocol"]["notes"])
+    assert not any("beside" in note for note in alone["protocol"]["notes"])

@@ -36,6 +36,12 @@ _RECIPE = {
     "checkpoint": "which one is exported",
 }
 
+_JUDGED = {
+    "tuned": "the features of the trained network alone",
+    "joined": "the features of the trained network joined with those of the "
+    "network as it came",
+}
+
 
 def model_card(facts: CardFacts) -> str:
     """Returns the text of a module's README.md.
@@ -149,10 +155,12 @@ def _contract(facts: CardFacts) -> list[str]:
 def _reservations(facts: CardFacts) -> list[str]:
     """What sets this module apart from what was judged."""
     found = []
-    if facts.options.export_features == "joined":
+    given = facts.options.export_features
+    judged = (facts.verdict or {}).get("features", "tuned")
+    if judged != given:
         found.append(
-            "Judged were the features of the trained network alone, not "
-            "joined with those of the network as it came."
+            f"Judged were {_JUDGED.get(judged, judged)}; this module gives "
+            f"{_JUDGED[given]}."
         )
     blend = facts.flags.get("neck_blend", 1.0)
     judged = (facts.verdict or {}).get("neck_blend", 1.0)
