@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 
 import pytest
 
@@ -30,6 +31,7 @@ def experiment(command, demo_run, tmp_path_factory):
 
     assert run() == 0
     run.folder = folder / "run"
+    run.records = demo_run / "records"
     return run
 
 
@@ -93,6 +95,42 @@ def test_rows_that_differ_in_what_is_judged_share_a_training(experiment):
     assert checkpoints[0] and checkpoints[0] == checkpoints[1]
     moved = [v["values"]["objects"]["moved"] for v in values.values()]
     assert 0 < moved[1] < 0.8 * moved[0]
+
+
+def test_another_experiment_measures_anew_what_is_trained(
+    experiment, command, tmp_path
+):
+    """A folder copied from another table keeps its training, not its values."""
+    before = experiment.folder / "SCN/seed0"
+    shutil.copytree(before, tmp_path / "run/SCN/seed0")
+    code = command(
+        f"--flagfile={ROOT}/scn_tf/flagfiles/demo.flags",
+        f"--records_dir={experiment.records}",
+        f"--run_dir={tmp_path}/run",
+        f"--cache_dir={experiment.folder}/cache",
+        "--experiment=losses",
+        "--epochs=2",
+        "--svm_c=1",
+        "--picture_every=0",
+        "--variant=SCN:",
+    )
+    assert code == 0
+    result = json.loads((tmp_path / "run/SCN/seed0/result.json").read_text())
+    assert len(result["values"]["over_floor"]) == 2
+    history = (tmp_path / "run/SCN/seed0/metrics.jsonl").read_text()
+    assert history.count('"event": "epoch"') == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--judge_on=train_part",), "--train_split=train_part"),
+        (("--experiment=table1", "--judge_on=test"), "judged by val alone"),
+    ],
+)
+def test_a_judge_that_misleads_is_refused(experiment, arguments, told, capsys):
+    assert experiment(*arguments) == 1
+    assert told in capsys.readouterr().err
 
 
 def test_more_epochs_continue_and_are_measured(experiment):

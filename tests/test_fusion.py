@@ -1,22 +1,28 @@
 """Crops beside their context: which pairs are made, and what they tell."""
 
+import dataclasses
 import json
 import pathlib
 
 import numpy as np
 import pytest
+from parsed_flags import parsed_config
 from tiny import tiny_graph
 
+from scn_tf.experiments import fusion
+from scn_tf.experiments.experiment import Outcome
+from scn_tf.experiments.fusion import context_features
+from scn_tf.experiments.fusion import fusion_report
 from scn_tf.experiments.fusion import pairs_to_objects
 from scn_tf.experiments.fusion import with_objects
 from scn_tf.offsets import PairOffsets
+from scn_tf.run import Run
+from scn_tf.stages import restore
 
 ROOT = pathlib.Path(__file__).parents[1]
 
 
 def graph_with_objects():
-    import dataclasses
-
     graph = tiny_graph(num_images=3)
     image = np.array([0, 2, 2])
     boxes = np.array([[1, 2, 5, 9], [0, 0, 8, 8], [3, 3, 9, 30]], np.float32)
@@ -48,6 +54,76 @@ def test_objects_are_nodes_with_offsets():
     )
 
 
+@pytest.fixture(scope="module")
+def run(demo_run):
+    run = Run(
+        parsed_config(
+            f"--flagfile={demo_run}/flags.txt", f"--run_dir={demo_run}"
+        )
+    )
+    restore(run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def features(run):
+    return context_features(run, "val")
+
+
+def assert_about(actual: np.ndarray, expected: np.ndarray) -> None:
+    """Equal but for the rounding of the cache."""
+    distance = np.linalg.norm(actual - expected)
+    assert distance < 0.03 * np.linalg.norm(expected)
+
+
+def test_context_is_the_mean_over_the_proposals_of_the_photograph(
+    run, features
+):
+    """Held against sums of one object after the other."""
+    graph = run.graph(("val",))
+    own = run.vectors(("val",), "proposals", original=True)
+    h1 = run.vectors(("val",), "proposals")
+    for number in (0, 1, len(graph.object_boxes) - 1):
+        image = graph.object_image[number]
+        nodes = np.flatnonzero(graph.patch_image == image)
+        assert len(nodes) == 2  # the circle and the other shape
+        mean = own[nodes].mean(axis=0)
+        assert_about(features["neighbors"][number], mean)
+        box = graph.object_boxes[number]
+        extended = dataclasses.replace(
+            graph,
+            boxes=np.concatenate([graph.boxes, box[None]]),
+            patch_image=np.concatenate([graph.patch_image, [image]]),
+        )
+        pairs = np.stack([nodes, np.full(2, len(graph.boxes))], axis=1)
+        offsets = PairOffsets(extended, run.config.offset_unit)(pairs)
+        predicted = np.asarray(run.head(h1[nodes], offsets)).mean(axis=0)
+        assert_about(features["h3"][number], predicted)
+
+
+def test_permuted_offsets_predict_worse(features):
+    """On scenes the place tells what is there."""
+    errors = {
+        name: np.linalg.norm(features[name] - features["own"], axis=1).mean()
+        for name in ("h3", "h3 permuted")
+    }
+    assert errors["h3"] < 0.9 * errors["h3 permuted"]
+
+
+def test_the_gain_is_over_the_crops_own_features():
+    values = {name: {"mean": 50.0} for name in fusion._ROWS}
+    values["own + h3"] = {"mean": 53.0}
+    other = {**values, "own + h3": {"mean": 55.0}}
+    report = fusion_report(
+        [Outcome("SCN", 0, values), Outcome("SCN", 1, other)]
+    )
+    (table,) = report.tables
+    rows = {row[0]: row[1:] for row in table.rows}
+    assert rows["own features"] == ("50.00 ± 0.00", "+0.00")
+    told = rows["own + what the proposals predict (h3)"]
+    assert told == ("54.00 ± 1.41", "+4.00")
+
+
 @pytest.mark.slow  # the smoke run of its flagfile makes the same table
 def test_the_table_names_every_kind_of_context(demo_run, command, tmp_path):
     code = command(
@@ -62,7 +138,7 @@ def test_the_table_names_every_kind_of_context(demo_run, command, tmp_path):
     assert code == 0
     (outcome,) = json.loads((tmp_path / "run/outcomes.json").read_text())
     means = {name: value["mean"] for name, value in outcome["values"].items()}
-    assert len(means) == 8
+    assert set(means) == set(fusion._ROWS)
     assert all(0 < mean <= 100 for mean in means.values())
     lines = (tmp_path / "run" / "fusion.csv").read_text().splitlines()
     assert lines[0] == ",SCN,gain"

@@ -136,6 +136,7 @@ class Driver:
             raise InputError(
                 f"Variant {variant.name!r} ({' '.join(variant.flags)}): {error}"
             ) from error
+        self._require_judge(variant, config)
         records = config.records
         if not self._experiment.new_records_per_seed:
             records = dataclasses.replace(
@@ -145,6 +146,22 @@ class Driver:
         if not self._config.values["records_dir"]:
             folder /= _records_name(records)
         return dataclasses.replace(config, records=records, records_dir=folder)
+
+    def _require_judge(self, variant: Variant, config: Config) -> None:
+        judges = self._experiment.judges
+        if config.judge_on not in judges:
+            raise InputError(
+                f"--judge_on={config.judge_on}: this experiment is judged by "
+                f"{' or '.join(judges)} alone."
+            )
+        # What a network was trained on, even without labels, flatters it.
+        seen = config.train_split != "train_part"
+        if variant.trained and config.judge_on == "train_part" and seen:
+            raise InputError(
+                f"Variant {variant.name!r}: --judge_on=train_part judges by "
+                f"photographs that --train_split={config.train_split} trains "
+                "on. Add --train_split=train_part."
+            )
 
     def _outcome(self, variant: Variant, seed: int) -> dict:
         """Trains and measures one run, or reads what an earlier call left."""
@@ -161,8 +178,7 @@ class Driver:
             keras.backend.clear_session()
             gc.collect()
         with replacing(config.run_dir / _RESULT) as temporary:
-            identity = configuration(config.values)
-            text = {"configuration": identity, "values": values}
+            text = {**self._identity(config), "values": values}
             temporary.write_text(json.dumps(text, indent=1))
         self._measured += 1
         return values
@@ -173,9 +189,17 @@ class Driver:
         if not path.is_file():
             return None
         result = json.loads(path.read_text())
-        if result["configuration"] != configuration(config.values):
-            return None
-        return result["values"]
+        values = result.pop("values")
+        return values if result == self._identity(config) else None
+
+    def _identity(self, config: Config) -> dict:
+        """What decides the values: experiments may share a folder."""
+        return {
+            "configuration": configuration(config.values),
+            "records": _records_name(config.records),
+            "measure": self._experiment.measure.__name__,
+            "version": self._experiment.version,
+        }
 
     def _measure(self, run: Run, variant: Variant) -> dict:
         stages.build_records(run)

@@ -14,6 +14,7 @@ import numpy as np
 
 from scn_tf.config import Config
 from scn_tf.experiments.table import Table
+from scn_tf.judge_flags import JUDGES
 from scn_tf.run import Run
 from tfrecords.errors import InputError
 from tfrecords.files import replacing
@@ -100,6 +101,9 @@ class Experiment:
         watch: called with the run and the epochs it has had, at the start
             and after every epoch.
         new_records_per_seed: whether the data are drawn anew for each seed.
+        judges: the values of --judge_on that `measure` can follow.
+        version: of what `measure` returns. Raise it with every change, so
+            that what an earlier version measured is measured again.
     """
 
     title: str
@@ -108,6 +112,8 @@ class Experiment:
     report: Callable[[list[Outcome]], Report]
     watch: Callable[[Run, int], None] | None = None
     new_records_per_seed: bool = False
+    judges: tuple[str, ...] = JUDGES
+    version: int = 1
 
 
 def picture_copied(

@@ -31,6 +31,8 @@ _CHUNK = 4096  # pairs at a time
 _ROWS = {
     "own": "own features",
     "h1": "h1",
+    "h1 + neighbors": "h1 + mean of the proposals' features",
+    "h1 + h3": "h1 + what the proposals predict (h3)",
     "own + neighbors": "own + mean of the proposals' features",
     "own + image": "own + the whole picture's features",
     "own + h3": "own + what the proposals predict (h3)",
@@ -44,7 +46,7 @@ _ROWS = {
 
 def measure_fusion(run: Run) -> dict:
     """Returns mAP on the crops of val by features, see `_ROWS`."""
-    train, val = (_features(run, split) for split in ("train", "val"))
+    train, val = (context_features(run, split) for split in ("train", "val"))
     classes = run.manifest.classes
     targets = [
         targets_of(run.graph((split,)), "objects", len(classes))
@@ -73,7 +75,21 @@ def _joined(features: dict[str, np.ndarray], name: str) -> np.ndarray:
     return side_by_side(*(features[part] for part in name.split(" + ")))
 
 
-def _features(run: Run, split: str) -> dict[str, np.ndarray]:
+def context_features(run: Run, split: str) -> dict[str, np.ndarray]:
+    """Returns what is known of every object of a split.
+
+    Args:
+        run: trained.
+        split: such as "val".
+
+    Returns:
+        By name [objects, D] float32: "own" and "h1" of the crop; "image" of
+        its photograph and "neighbors", the mean of the photograph's
+        proposals, by the original network; "h3", the mean of what all of
+        these proposals predict for the object's place, and "h3 permuted",
+        the same with offsets of other pairs. An object whose photograph has
+        no proposal gets zeros.
+    """
     splits = (split,)
     graph = run.graph(splits)
     images = run.vectors(splits, "images", original=True)
@@ -171,4 +187,6 @@ FUSION = Experiment(
     _trained,
     measure_fusion,
     fusion_report,
+    judges=("val",),
+    version=2,
 )

@@ -196,4 +196,5 @@ TABLE_1 = Experiment(
     _controls,
     measure_context,
     context_report,
+    judges=("val",),
 )
