@@ -180,6 +180,7 @@ def _define_training() -> None:
         "momentum": "Momentum of SGD; the paper states none.",
         "weight_decay": "Pull of every trained weight to zero.",
         "neck_rate": "Factor on the learning rate of the neck.",
+        "neck_decay_factor": "Factor on --weight_decay of the neck.",
         "clip_norm": "Largest norm of all gradients together; 0: no clipping.",
     }.items():
         flags.DEFINE_float(name, getattr(default, name), text, lower_bound=0)

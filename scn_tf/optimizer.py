@@ -47,6 +47,7 @@ class MomentumSGD(keras.optimizers.SGD):
         self.compiled = compiled
         self.working = WorkingCopies()  # moved along with the weights
         self._rates = {}  # factors by id of the variable
+        self._decays = {}
         self._starts = {}
 
     def treat(
@@ -54,15 +55,18 @@ class MomentumSGD(keras.optimizers.SGD):
         variables: Sequence[keras.Variable],
         rate: float = 1.0,
         starts: Sequence[keras.Variable] = (),
+        decay: float = 1.0,
     ) -> None:
-        """Gives some variables a rate of their own, and a start.
+        """Gives some variables a rate and a decay of their own, and a start.
 
         Args:
             variables: some of those that are moved.
             rate: factor on the learning rate.
             starts: of the same shapes; decay pulls to them, not to zero. None
                 for no such pull.
+            decay: factor on the decay.
         """
+        self._decays |= {id(variable): decay for variable in variables}
         self._rates |= {id(variable): rate for variable in variables}
         if starts:
             pairs = zip(variables, starts, strict=True)
@@ -80,17 +84,18 @@ class MomentumSGD(keras.optimizers.SGD):
         copy = self.working.of(original)
         copies = () if copy is original else (copy.value,)
         learning_rate *= self._rates.get(id(original), 1.0)
+        weight_decay = self.decay * self._decays.get(id(original), 1.0)
         start = self._starts.get(id(original))
         starts = () if start is None else (start,)
         if not self.momentum:
             gradient = tf.cast(gradient, variable.dtype)
-            pulled = gradient + self.decay * _pull(variable, starts)
+            pulled = gradient + weight_decay * _pull(variable, starts)
             super().update_step(pulled, variable, learning_rate)
             _round(variable, copies)
             return
         rate, factor, decay = (
             tf.cast(number, variable.dtype)
-            for number in (learning_rate, self.momentum, self.decay)
+            for number in (learning_rate, self.momentum, weight_decay)
         )
         momentum = self.momentums[index].value
         if self.compiled and variable.shape.num_elements() >= _LARGE:
@@ -103,7 +108,7 @@ class MomentumSGD(keras.optimizers.SGD):
             _one_pass(*values, rate, factor, decay)
             return
         gradient = tf.cast(gradient, variable.dtype)
-        if self.decay:
+        if weight_decay:
             gradient += decay * _pull(variable, starts)
         tf.raw_ops.ResourceApplyKerasMomentum(
             var=variable.handle,

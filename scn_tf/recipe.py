@@ -15,8 +15,9 @@ class TrainOptions:
         momentum: of SGD; the paper states none.
         weight_decay: pull of every trained weight to zero, added to its
             gradient before momentum, as Torch's SGD does.
-        neck_rate: factor on the learning rate of the neck, and so on its
-            decay; the head has the rate as it is.
+        neck_rate: factor on the learning rate of the neck; the head has the
+            rate as it is.
+        neck_decay_factor: factor on the weight decay of the neck.
         neck_decay: "zero", or "start": the weights that the neck started with
             take the place of zero (L2-SP of Li et al. 2018, arXiv
             1802.01483).
@@ -39,6 +40,7 @@ class TrainOptions:
     weight_decay: float = 5e-4
     neck_rate: float = 1.0
     neck_decay: str = "zero"
+    neck_decay_factor: float = 1.0
     loss_reduction: str = "sum"
     head_epochs: int = 0
     clip_norm: float = 0.0

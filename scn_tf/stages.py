@@ -142,6 +142,7 @@ def _treat_neck(run: Run, optimizer: MomentumSGD) -> None:
         [variable for variable, _ in pairs],
         options.neck_rate,
         starts if options.neck_decay == "start" else (),
+        options.neck_decay_factor,
     )
 
 

@@ -89,7 +89,7 @@ def test_a_part_has_its_own_rate_and_start(kind, momentum, monkeypatch):
         ones = np.ones((2, 3), np.float32)
         head, neck, start = (keras.Variable(k * ones) for k in (2, 3, 5))
         optimizer.build([head, neck])
-    optimizer.treat([neck], rate=0.25, starts=[start])
+    optimizer.treat([neck], rate=0.25, starts=[start], decay=3)
 
     @tf.function
     def step():
@@ -102,9 +102,10 @@ def test_a_part_has_its_own_rate_and_start(kind, momentum, monkeypatch):
     expected = {"head": [2.0, 0.0], "neck": [3.0, 0.0]}
     for _ in range(3):
         step()
-        for name, rate, origin in (("head", 0.1, 0), ("neck", 0.025, 5)):
+        parts = (("head", 0.1, 0.2, 0), ("neck", 0.025, 0.6, 5))
+        for name, rate, decay, origin in parts:
             weight, speed = expected[name]
-            pull = 1 + 0.2 * (weight - origin)
+            pull = 1 + decay * (weight - origin)
             speed = momentum * speed - rate * pull
             expected[name] = [weight + speed, speed]
     for name, variable in (("head", head), ("neck", neck)):
