@@ -59,7 +59,8 @@ def test_the_table_has_the_papers_numbers_beside(values):
     assert "56.3" in report and "78.3" in report and "79.5" in report
     assert report.count("the patch's own features") == 1
     names = {path.name for path in folder.iterdir()}
-    assert {"table1.csv", "table1.png", "table1_pairs.csv", "fig5.png"} <= names
+    assert {"table1.csv", "table1.png", "table1_pairs.csv"} <= names
+    assert {"fig5.png", "fig5_nearest.png"} <= names
 
 
 def test_proposals_without_labels_are_refused(

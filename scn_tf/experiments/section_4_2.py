@@ -10,6 +10,7 @@ import numpy as np
 from scn_tf import pictures
 from scn_tf.config import Config
 from scn_tf.evaluation.linear_classes import predict_classes
+from scn_tf.experiments.context_sheet import draw_context
 from scn_tf.experiments.experiment import by_variant
 from scn_tf.experiments.experiment import Experiment
 from scn_tf.experiments.experiment import Outcome
@@ -53,20 +54,26 @@ def measure_context(run: Run) -> dict:
     Returns:
         By name of the features "all", "different" and "same" (class), in
         percent, and "C"; "pairs", "under_0.2_iou" and "one_class" by split;
-        "picture".
+        "pictures": by name without ending, the files drawn.
 
     Raises:
         InputError: if the proposals have no labels.
     """
     train, test = (_Pairs(run, split) for split in ("train", "val"))
-    path = run.config.run_dir / "pictures" / "predictions.png"
-    path.parent.mkdir(exist_ok=True)
-    pictures.draw_predictions(run, path)
+    said = {name: _said(run, train, test, name) for name in _FEATURES}
+    folder = run.config.run_dir / "pictures"
+    folder.mkdir(exist_ok=True)
+    files = {"fig5": folder / "context.png"}
+    files["fig5_nearest"] = folder / "predictions.png"
+    true, told = test.labels[:, 1], said["h3"][0]
+    graph = run.graph(("val",))
+    draw_context(run, graph, test.pairs, true, told, files["fig5"])
+    pictures.draw_predictions(run, files["fig5_nearest"])
     return {
-        **{name: _accuracy(run, train, test, name) for name in _FEATURES},
+        **{name: _accuracy(test, *said[name]) for name in _FEATURES},
         "splits": {"train": train.facts(), "val": test.facts()},
         "losses": run.context_check(0).measure(),
-        "picture": str(path),
+        "pictures": {name: str(path) for name, path in files.items()},
     }
 
 
@@ -109,22 +116,26 @@ class _Pairs:
         }
 
 
-def _accuracy(run: Run, train: _Pairs, test: _Pairs, name: str) -> dict:
-    true = test.labels[:, 1]
+def _said(
+    run: Run, train: _Pairs, test: _Pairs, name: str
+) -> tuple[np.ndarray, float]:
+    """The class told of every target, and the C that did it."""
     if name == "mean":
         # A constant tells a classifier nothing but how often a class occurs.
         frequent = np.bincount(train.labels[:, 1]).argmax()
-        said, c = np.full(len(true), frequent), 0
-    else:
-        said, c = predict_classes(
-            train.features[name],
-            train.labels[:, 1],
-            test.features[name],
-            run.config.svm_c,
-            train.image,
-        )
-    right = said == true
-    same = test.labels[:, 0] == true
+        return np.full(len(test.pairs), frequent), 0
+    return predict_classes(
+        train.features[name],
+        train.labels[:, 1],
+        test.features[name],
+        run.config.svm_c,
+        train.image,
+    )
+
+
+def _accuracy(test: _Pairs, said: np.ndarray, c: float) -> dict:
+    right = said == test.labels[:, 1]
+    same = test.labels[:, 0] == test.labels[:, 1]
 
     def share(chosen: np.ndarray) -> float | None:
         return 100 * float(right[chosen].mean()) if chosen.any() else None
@@ -187,7 +198,9 @@ def context_report(outcomes: list[Outcome]) -> Report:
             ("paper, val", "34,722", "92.6 %", "42 %"),
         ),
     )
-    draw = picture_copied("fig5", outcomes[0].values["picture"])
+    draw = {}
+    for name, path in outcomes[0].values["pictures"].items():
+        draw |= picture_copied(name, path)
     return Report((table, pairs), draw)
 
 
@@ -197,4 +210,5 @@ TABLE_1 = Experiment(
     measure_context,
     context_report,
     judges=("val",),
+    version=2,
 )

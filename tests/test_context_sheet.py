@@ -1,0 +1,58 @@
+"""Figure 5: the pair and the classes that are drawn belong together."""
+
+import types
+
+import numpy as np
+from parsed_flags import parsed_config
+from tiny import tiny_graph
+
+from scn_tf.experiments import context_sheet
+from scn_tf.experiments.context_sheet import draw_context
+from scn_tf.run import Run
+
+
+def test_titles_and_boxes_are_those_of_the_pair(monkeypatch, tmp_path):
+    graph = tiny_graph(num_images=12)
+    run = types.SimpleNamespace(
+        config=types.SimpleNamespace(seed=0),
+        manifest=types.SimpleNamespace(classes=("cat", "dog")),
+    )
+    pairs = graph.pairs
+    image = graph.patch_image[pairs[:, 0]]
+    true = image % 2
+    said = np.where(image < 6, true, 1 - true)
+    drawn = {}
+
+    def keep(images, boxes, path, titles):
+        drawn.update(images=images, boxes=boxes, path=path, titles=titles)
+
+    monkeypatch.setattr(context_sheet.visualize, "draw_pairs", keep)
+    monkeypatch.setattr(context_sheet, "load_picture", lambda _, index: index)
+    draw_context(run, graph, pairs, true, said, tmp_path / "a.png")
+    assert drawn["path"] == tmp_path / "a.png"
+    assert len(set(drawn["images"])) == 9
+    names = ("cat", "dog")
+    for index, boxes, title in zip(
+        drawn["images"], drawn["boxes"], drawn["titles"], strict=True
+    ):
+        is_of_image = [
+            np.array_equal(graph.boxes[pair], boxes[0])
+            for pair in pairs[image == index]
+        ]
+        assert sum(is_of_image) == 1
+        true_name, other = names[index % 2], names[1 - index % 2]
+        wrong = f"told {other}, is {true_name}"
+        assert title == (f"told {true_name}: right" if index < 6 else wrong)
+
+
+def test_a_picture_is_written(demo_run, tmp_path):
+    run = Run(
+        parsed_config(
+            f"--flagfile={demo_run}/flags.txt", f"--run_dir={demo_run}"
+        )
+    )
+    graph = run.graph(("val",))
+    true = graph.labels[graph.pairs[:, 1]]
+    path = tmp_path / "context.png"
+    draw_context(run, graph, graph.pairs, true, true[::-1], path)
+    assert path.read_bytes()[:4] == b"\x89PNG"
