@@ -1,6 +1,7 @@
 """Every flagfile's smoke command, on a few real photographs."""
 
 import pathlib
+import re
 
 import pytest
 
@@ -8,11 +9,55 @@ FLAGFILES = pathlib.Path(__file__).parents[1] / "scn_tf" / "flagfiles"
 TINY = FLAGFILES / "tiny.flags"
 # Of these the fixtures demo_run and voc_run go on to the export.
 SINGLE_RUNS = ("best", "demo", "voc07_mobilenet_v2", "voc07_vgg19")
+# Given after a table's flagfile.
+OVERLAYS = sorted(FLAGFILES.glob("paper_*.flags"))
+ALL = sorted(FLAGFILES.glob("*.flags"))
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in ALL if p != TINY], ids=lambda path: path.stem
+)
+def test_a_head_tells_what_is_reproduced_and_what_it_costs(path):
+    lines = path.read_text().splitlines()
+    head = "\n".join(line for line in lines if line.startswith("#"))
+    assert lines[0].startswith("# ")
+    # What the paper says, what was measured, in what time, and how to try it.
+    assert re.search(r"^# (Paper\b|The paper does not)", head, re.MULTILINE)
+    assert re.search(r"^# Result\b.*", head, re.MULTILINE)
+    assert re.search(
+        r"\bmin\b|minute|hour|^# Time: not run", head, re.MULTILINE
+    )
+    assert f"--flagfile=scn_tf/flagfiles/{path.name}" in head
+    told = f"# Smoke run: --flagfile=scn_tf/flagfiles/{TINY.name} after it."
+    assert told in lines
+    assert max(map(len, head.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("table", ["table1", "table2", "table3", "table4"])
+def test_a_table_is_run_with_the_papers_networks(
+    table, overlay, command, tmp_path, capsys
+):
+    """The overlay decides the network, the table everything else."""
+    code = command(
+        f"--flagfile={FLAGFILES}/{table}.flags",
+        f"--flagfile={overlay}",
+        "--weights=none",
+        f"--data_dir={tmp_path}",
+        f"--run_dir={tmp_path}/run",
+        "--dry_run",
+    )
+    assert code == 0
+    said = capsys.readouterr().out
+    assert "to do" in said
+    if table == "table3":
+        conv5 = {"paper_vgg19": "block5_conv1", "paper_cnn_m": "conv5"}
+        assert f"--train_from={conv5[overlay.stem]}" in said
 
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in sorted(FLAGFILES.glob("*.flags")) if path != TINY],
+    [path for path in ALL if path != TINY and path not in OVERLAYS],
     ids=lambda path: path.stem,
 )
 def test_the_smoke_command_of_a_flagfile_works(
@@ -21,10 +66,24 @@ def test_the_smoke_command_of_a_flagfile_works(
     arguments = [f"--flagfile={path}", f"--run_dir={tmp_path}"]
     if "--source=voc" in path.read_text():
         arguments.append(f"--data_dir={scn_data}/data")
-    assert f"--flagfile=scn_tf/flagfiles/{TINY.name}" in path.read_text()
     single = path.stem in SINGLE_RUNS
     if single:
         arguments.append("--stages=records,train,evaluate")
     assert command(*arguments, f"--flagfile={TINY}") == 0
     made = "verdict.json" if single else "report.txt"
     assert (tmp_path / made).is_file()
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.stem)
+def test_the_smoke_command_of_an_overlay_works(
+    overlay, command, scn_data, tmp_path
+):
+    code = command(
+        f"--flagfile={FLAGFILES}/table2.flags",
+        f"--flagfile={overlay}",
+        f"--data_dir={scn_data}/data",
+        f"--run_dir={tmp_path}",
+        f"--flagfile={TINY}",
+    )
+    assert code == 0
+    assert (tmp_path / "table2.csv").is_file()

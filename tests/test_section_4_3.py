@@ -90,6 +90,11 @@ def test_a_sweep_needs_no_paper():
     "backbone, cuts",
     [
         ("vgg19", ["fc6", "block5_conv1", "input"]),
+        ("cnn_m", ["fc6", "conv5", "input"]),
+        (
+            "mobilenet_v2",
+            ["Conv_1", "block_16_expand", "block_14_expand", "input"],
+        ),
         ("small_cnn", ["fc6", "input"]),
     ],
 )

@@ -76,6 +76,7 @@ def _proposals(config: Config) -> tuple[Variant, ...]:
         Variant(
             "SCN-BBox", ("--proposals=ground_truth", "--boxes_per_image=0")
         ),
+        Variant("SCN-YOLO", ("--proposals=yolo",)),
         Variant("SCN-EdgeBox", ("--proposals=edge_boxes",)),
         Variant("SCN-Random", ("--proposals=uniform",)),
     )
