@@ -1,7 +1,5 @@
 """Tables 2 and 3: rows of ours beside the paper's numbers."""
 
-import pathlib
-
 import pytest
 from parsed_flags import parsed_config
 
@@ -11,8 +9,6 @@ from scn_tf.experiments.experiment import Outcome
 from scn_tf.experiments.section_4_3 import features_report
 from scn_tf.experiments.section_4_3 import TABLE_2
 from scn_tf.experiments.section_4_3 import TABLE_3
-
-PAPER = pathlib.Path(__file__).parents[1] / "docs" / "experiments.md"
 
 
 def result(mean, over=None):
