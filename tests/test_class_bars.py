@@ -31,6 +31,11 @@ def test_bars_are_drawn_for_all_variants(tmp_path, missing):
 
 
 def test_nothing_measured_is_drawn_without_bars(tmp_path):
-    grouped = {"original": [part("original", None, None)]}
-    draw_class_bars(grouped, "objects", tmp_path / "bars.png")
-    assert (tmp_path / "bars.png").is_file()
+    counts = []
+    for value in (60.0, None):
+        grouped = {"original": [part("original", value, value)]}
+        draw_class_bars(grouped, "objects", tmp_path / "bars.png")
+        picture = cv2.imread(str(tmp_path / "bars.png"))
+        counts.append((picture == [0xB1, 0xA5, 0x9A]).all(axis=-1).sum())
+    # Of that color the legend is left.
+    assert 10 * counts[1] < counts[0]

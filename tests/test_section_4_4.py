@@ -5,8 +5,10 @@ import pathlib
 
 import pytest
 
-# The smoke run of its flagfile makes the same tables.
-pytestmark = pytest.mark.slow
+from scn_tf.evaluation.low_shot import NUM_EXAMPLES
+from scn_tf.experiments.experiment import Outcome
+from scn_tf.experiments.section_4_4 import voc2007_report
+
 ROOT = pathlib.Path(__file__).parents[1]
 
 
@@ -28,6 +30,7 @@ def folder(command, demo_run, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_three_forms_of_ap_stand_side_by_side(folder):
     lines = (folder / "table4.csv").read_text().splitlines()
     assert lines[0] == ',11 points,area,scikit-learn,"paper, test"'
@@ -39,6 +42,7 @@ def test_three_forms_of_ap_stand_side_by_side(folder):
     assert lines[-1].endswith("79.0")
 
 
+@pytest.mark.slow
 def test_few_labels_are_drawn_alike_for_all_features(folder):
     outcomes = json.loads((folder / "outcomes.json").read_text())
     curves = {}
@@ -55,6 +59,7 @@ def test_few_labels_are_drawn_alike_for_all_features(folder):
     assert (folder / "low_shot.png").is_file()
 
 
+@pytest.mark.slow
 def test_original_features_have_one_value(folder):
     outcomes = json.loads((folder / "outcomes.json").read_text())
     means = {
@@ -63,6 +68,74 @@ def test_original_features_have_one_value(folder):
     assert len(means) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["table4_features.csv", "table4.png"])
 def test_the_rest_is_written(folder, name):
     assert (folder / name).is_file()
+
+
+def values(**means):
+    """Made-up numbers by features; draws lie 1 apart around twice the mean."""
+
+    def told(mean):
+        forms = {"eleven_point": mean - 2, "area": mean + 1}
+        return {
+            "mean": mean,
+            "by_form": {
+                form: {"mean": value}
+                for form, value in {**forms, "scikit_learn": mean}.items()
+            },
+            "per_class": {"cat": mean},
+            "C": {"cat": 1.0},
+        }
+
+    def curve(mean):
+        draws = [[mean + n, mean + n + 1] for n in range(len(NUM_EXAMPLES))]
+        return {"mean": [m for m, _ in draws], "std": [1.0] * 8, "draws": draws}
+
+    kind = {name: told(mean) for name, mean in means.items()}
+    shown = dict(means)
+    if len(means) > 1:
+        del shown["original"]
+    for name in shown:
+        kind[name]["over_original"] = {"difference": 1.0, "interval": [0, 2]}
+    return {
+        "objects": kind,
+        "images": kind,
+        "judged_on": "val",
+        "low_shot": {
+            "num_examples": list(NUM_EXAMPLES),
+            "curves": {name: curve(mean) for name, mean in shown.items()},
+            "C": 1.0,
+            "form": "scikit_learn",
+        },
+    }
+
+
+def test_the_tables_hold_what_was_measured():
+    report = voc2007_report(
+        [
+            Outcome("original", 0, values(original=80.0)),
+            Outcome("SCN", 0, values(original=80.0, h1=81.0, joined=82.0)),
+            Outcome("SCN", 1, values(original=80.0, h1=83.0, joined=82.0)),
+        ]
+    )
+    tables = {table.name: table for table in report.tables}
+    rows = {row[0]: row[1:] for row in tables["table4"].rows}
+    assert rows["original"] == ("78.00", "81.00", "80.00", "")
+    assert rows["SCN: h1"][:3] == (
+        "80.00 ± 1.41",
+        "83.00 ± 1.41",
+        "82.00 ± 1.41",
+    )
+    assert rows["SCN-EdgeBox from ImageNet, CNN-M"][-1] == "79.0"
+    gains = {row[0]: row[1:] for row in tables["low_shot_gains"].rows}
+    # Two draws of two seeds, each against the original on the same draw.
+    assert gains["SCN: h1"] == ("2.00 ± 1.15",) * 8
+    assert gains["SCN: joined"] == ("2.00 ± 0.00",) * 8
+
+
+def test_without_the_original_there_is_no_gain_to_tell():
+    trained = values(original=80.0, h1=81.0, joined=82.0)
+    report = voc2007_report([Outcome("SCN", 0, trained)])
+    assert "low_shot_gains" not in {table.name for table in report.tables}
