@@ -32,8 +32,8 @@ _NOTES = (
     "original and the trained features side by side, each of unit length; in "
     "the row of the original network both are its own. moved: mean of |h1 - "
     "original| over that of |original| on crops. loss / floor: held-out loss "
-    "of Eq. 2 over the best constant prediction; permuted: with permuted "
-    "offsets.",
+    "of Eq. 2 over the best constant prediction (with --train_split=trainval "
+    "these photographs were trained on); permuted: with permuted offsets.",
 )
 _PAPER_NOTE = (
     "Columns marked 'paper' are the numbers of arXiv 1704.02998: VOC2012, its "
