@@ -55,18 +55,18 @@ class MomentumSGD(keras.optimizers.SGD):
         variables: Sequence[keras.Variable],
         rate: float = 1.0,
         starts: Sequence[keras.Variable] = (),
-        decay: float = 1.0,
+        decay_factor: float = 1.0,
     ) -> None:
         """Gives some variables a rate and a decay of their own, and a start.
 
         Args:
             variables: some of those that are moved.
             rate: factor on the learning rate.
-            starts: of the same shapes; decay pulls to them, not to zero. None
+            starts: of the same shapes; decay pulls to them, not to zero. Empty
                 for no such pull.
-            decay: factor on the decay.
+            decay_factor: on the optimizer's decay.
         """
-        self._decays |= {id(variable): decay for variable in variables}
+        self._decays |= {id(variable): decay_factor for variable in variables}
         self._rates |= {id(variable): rate for variable in variables}
         if starts:
             pairs = zip(variables, starts, strict=True)

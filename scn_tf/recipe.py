@@ -15,8 +15,8 @@ class TrainOptions:
         momentum: of SGD; the paper states none.
         weight_decay: pull of every trained weight to zero, added to its
             gradient before momentum, as Torch's SGD does.
-        neck_rate: factor on the learning rate of the neck; the head has the
-            rate as it is.
+        neck_rate: factor on the learning rate of the neck, and so on its
+            pull per step; the head has the rate as it is.
         neck_decay_factor: factor on the weight decay of the neck.
         neck_decay: "zero", or "start": the weights that the neck started with
             take the place of zero (L2-SP of Li et al. 2018, arXiv

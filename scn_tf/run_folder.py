@@ -1,20 +1,13 @@
-"""The folder that replays a run: flags.txt and environment.json.
+"""The folder that replays a run: flags.txt.
 
-In: the resolved flags. Out: the two files, or an error where the folder
-already holds a run of other flags.
+In: the resolved flags. Out: the file, or an error where the folder already
+holds a run of other flags.
 """
 
 import hashlib
-import importlib.metadata
 import json
 import os
 import pathlib
-import platform
-import subprocess
-import sys
-
-import tensorflow as tf
-from absl import logging
 
 from scn_tf.experiment_plan import Plan
 from tfrecords.errors import InputError
@@ -43,17 +36,6 @@ _PATHS = (
     *("data_dir", "records_dir", "cache_dir", "weights", "edge_model"),
     *("proposals_file", "yolo_weights"),
 )
-_PACKAGES = (
-    "tensorflow",
-    "keras",
-    "tf-keras",
-    "tensorflow-hub",
-    "numpy",
-    "scikit-learn",
-    "opencv-contrib-python-headless",
-    "pillow",
-    "apache-beam",
-)
 
 
 def write_flags(run_dir: str | os.PathLike, flags: dict[str, object]) -> None:
@@ -69,10 +51,15 @@ def write_flags(run_dir: str | os.PathLike, flags: dict[str, object]) -> None:
 
     Raises:
         InputError: if the folder holds a trained run of another
-            configuration, or cannot be made or written.
+            configuration, or an experiment, or cannot be made or written.
     """
     path = pathlib.Path(run_dir) / "flags.txt"
     texts = _texts(flags)
+    if _holds_experiment(path.parent):
+        raise InputError(
+            f"{run_dir} holds an experiment, not a single run. Give another "
+            "--run_dir."
+        )
     if path.is_file() and is_trained(run_dir):
         earlier = _read_flags(path)
         _refuse_other_flags(path.parent, earlier, texts)
@@ -92,14 +79,26 @@ def write_experiment(
         plan: the experiment and its variants.
 
     Raises:
-        InputError: if the folder cannot be made or written.
+        InputError: if the folder holds a single run or an experiment of
+            another configuration, or cannot be made or written.
     """
+    path = pathlib.Path(run_dir) / "flags.txt"
+    texts = _texts(flags)
+    if is_trained(run_dir):
+        raise InputError(
+            f"{run_dir} holds a single run, not an experiment. Give another "
+            "--run_dir."
+        )
+    if _holds_experiment(path.parent):
+        texts["experiment"] = plan.experiment
+        _refuse_other_flags(path.parent, _read_flags(path), texts)
+        del texts["experiment"]
     lines = [f"--experiment={plan.experiment}"]
     lines += [f"--seeds={','.join(map(str, plan.seeds))}"]
     lines += [f"--max_variants={plan.max_variants}"]
     lines += [f"--variant={variant}" for variant in plan.variants]
-    lines += [f"--{name}={text}" for name, text in _texts(flags).items()]
-    _write(pathlib.Path(run_dir) / "flags.txt", lines)
+    lines += [f"--{name}={text}" for name, text in texts.items()]
+    _write(path, lines)
 
 
 def configuration(flags: dict[str, object]) -> str:
@@ -151,7 +150,7 @@ def _write(path: pathlib.Path, lines: list[str]) -> None:
 
 def _texts(flags: dict[str, object]) -> dict[str, str]:
     return {
-        name: _path_text(value) if name in _PATHS else _text(value)
+        name: absolute_path(value) if name in _PATHS else _text(value)
         for name, value in flags.items()
         if name not in ("stages", "dry_run")
     }
@@ -160,6 +159,13 @@ def _texts(flags: dict[str, object]) -> dict[str, str]:
 def is_trained(run_dir: str | os.PathLike) -> bool:
     """Whether the folder holds a checkpoint."""
     return (pathlib.Path(run_dir) / "checkpoints" / "checkpoint").is_file()
+
+
+def _holds_experiment(folder: pathlib.Path) -> bool:
+    """Whether rows of an experiment lie in the folder."""
+    path = folder / "flags.txt"
+    rows = folder.glob("*/seed*/flags.txt")
+    return path.is_file() and any(rows) and "experiment" in _read_flags(path)
 
 
 def _read_flags(path: pathlib.Path) -> dict[str, str]:
@@ -184,8 +190,11 @@ def _refuse_other_flags(
         )
 
 
-def _path_text(value: str) -> str:
-    """Absolute, so that the flagfile works from any folder."""
+def absolute_path(value: str) -> str:
+    """Returns a flag's path from the root; words that are no path as they are.
+
+    So a flagfile works from any folder.
+    """
     if value in ("", "none", "imagenet", "pascalvoc"):
         return value
     return os.path.abspath(os.path.expanduser(value))
@@ -197,90 +206,3 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
-
-
-def record_environment(
-    run_dir: str | os.PathLike,
-    data_digest: str,
-    weights: str,
-    network_digest: str,
-) -> None:
-    """Writes `environment.json`: versions, commit, digests, machine.
-
-    That of a trained run is kept, and held against what is given now.
-
-    Args:
-        run_dir: the run's folder.
-        data_digest: digest of the records.
-        weights: value of --weights.
-        network_digest: digest of the network's weights as it came.
-
-    Raises:
-        InputError: if the run was trained on other records or weights.
-    """
-    path = pathlib.Path(run_dir) / "environment.json"
-    digests = {"data_digest": data_digest, "network_digest": network_digest}
-    if path.is_file() and is_trained(run_dir):
-        earlier = json.loads(path.read_text())
-        for name, digest in digests.items():
-            if earlier[name] != digest:
-                raise InputError(
-                    f"{run_dir} holds a run on other data or weights: "
-                    f"{name} {earlier[name][:12]} there, {digest[:12]} now. "
-                    "Give another --run_dir, or the records and weights that "
-                    f"{run_dir}/flags.txt names."
-                )
-        return
-    environment = {
-        "command": sys.argv,
-        "python": platform.python_version(),
-        "packages": {name: _version(name) for name in _PACKAGES},
-        "commit": _commit(),
-        **digests,
-        "weights": _path_text(weights),
-        "weights_sha256": _file_digest(_path_text(weights)),
-        "machine": {
-            "system": platform.platform(),
-            "cpus": os.cpu_count(),
-            "gpus": [
-                gpu.name for gpu in tf.config.list_physical_devices("GPU")
-            ],
-        },
-    }
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(environment, indent=1))
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _commit() -> str | None:
-    """Commit of the code, "+changes" if the tree differs; None without git."""
-    folder = pathlib.Path(__file__).parent
-    try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--dirty=+changes"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        logging.info("No commit is known: the code is not in a git checkout.")
-        return None
-    return described.stdout.strip()
-
-
-def _file_digest(weights: str) -> str | None:
-    path = pathlib.Path(weights)
-    if not path.is_file():
-        return None
-    with open(path, "rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

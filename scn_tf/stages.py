@@ -28,7 +28,7 @@ from scn_tf.neck_blend import blend_weights
 from scn_tf.optimizer import make_optimizer
 from scn_tf.optimizer import MomentumSGD
 from scn_tf.run import Run
-from scn_tf.run_folder import record_environment
+from scn_tf.run_environment import record_environment
 from scn_tf.run_folder import write_flags
 from scn_tf.summary import summary_text
 from scn_tf.train import train as run_training

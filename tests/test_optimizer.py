@@ -89,7 +89,7 @@ def test_a_part_has_its_own_rate_and_start(kind, momentum, monkeypatch):
         ones = np.ones((2, 3), np.float32)
         head, neck, start = (keras.Variable(k * ones) for k in (2, 3, 5))
         optimizer.build([head, neck])
-    optimizer.treat([neck], rate=0.25, starts=[start], decay=3)
+    optimizer.treat([neck], rate=0.25, starts=[start], decay_factor=3)
 
     @tf.function
     def step():

@@ -1,7 +1,5 @@
 """Laws of the folder that replays a run."""
 
-import hashlib
-import json
 import pathlib
 
 import pytest
@@ -9,7 +7,6 @@ import pytest
 from scn_tf.experiment_plan import Plan
 from scn_tf.run_folder import configuration
 from scn_tf.run_folder import is_same_training
-from scn_tf.run_folder import record_environment
 from scn_tf.run_folder import write_experiment
 from scn_tf.run_folder import write_flags
 from tfrecords.errors import InputError
@@ -81,41 +78,6 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         write_flags(tmp_path / "file" / "run", FLAGS)
 
 
-def test_environment_has_versions_and_digests(tmp_path):
-    weights = tmp_path / "weights.h5"
-    weights.write_bytes(b"weights")
-    record_environment(tmp_path, "data", str(weights), "network")
-    environment = json.loads((tmp_path / "environment.json").read_text())
-    expected = hashlib.sha256(b"weights").hexdigest()
-    assert environment["weights_sha256"] == expected
-    assert environment["data_digest"] == "data"
-    assert environment["network_digest"] == "network"
-    assert environment["packages"]["tensorflow"].startswith("2.")
-    assert "commit" in environment
-
-
-def test_weights_that_are_no_file_have_no_digest(tmp_path):
-    record_environment(tmp_path, "", "none", "")
-    environment = json.loads((tmp_path / "environment.json").read_text())
-    assert environment["weights_sha256"] is None
-
-
-@pytest.mark.parametrize("change", [("other", "network"), ("data", "other")])
-def test_a_run_trained_on_other_data_or_weights_is_refused(tmp_path, change):
-    record_environment(tmp_path, "data", "none", "network")
-    train(tmp_path)
-    with pytest.raises(InputError, match="other data or weights"):
-        record_environment(tmp_path, change[0], "none", change[1])
-
-
-def test_the_environment_of_the_training_is_kept(tmp_path):
-    record_environment(tmp_path, "data", "none", "network")
-    before = (tmp_path / "environment.json").read_text()
-    train(tmp_path)
-    record_environment(tmp_path, "data", "elsewhere", "network")
-    assert (tmp_path / "environment.json").read_text() == before
-
-
 @pytest.mark.parametrize("name", ["epochs", "svm_c", "weights", "momentum"])
 def test_what_decides_a_result_is_part_of_the_configuration(name):
     flags = FLAGS | {"svm_c": "1", "momentum": 0.9}
@@ -138,6 +100,55 @@ def test_an_experiment_is_replayed_by_its_flagfile(tmp_path):
         "--variant=b:",
         "--seed=0",
     ]
+
+
+def row(run_dir: pathlib.Path) -> None:
+    """Leaves what a row of an experiment leaves."""
+    (run_dir / "a" / "seed0").mkdir(parents=True)
+    write_flags(run_dir / "a" / "seed0", FLAGS)
+
+
+def test_rows_and_seeds_may_be_added_to_an_experiment(tmp_path):
+    write_experiment(tmp_path, FLAGS, Plan("table2", (0,), ("a:",)))
+    row(tmp_path)
+    more = Plan("table2", (0, 1), ("a:", "b:"))
+    write_experiment(tmp_path, FLAGS | {"epochs": 20}, more)
+    assert "--variant=b:" in flags_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "told"),
+    [
+        ("table3", {}, "--experiment=table2 there, --experiment=table3 now"),
+        ("table2", {"jit_compile": False}, "--jit_compile=true there"),
+    ],
+)
+def test_an_experiment_of_another_configuration_is_refused(
+    tmp_path, name, flags, told
+):
+    """Tables would overwrite each other, and flags.txt tell of the last."""
+    plan = Plan("table2", (0,), ("a:",))
+    write_experiment(tmp_path, FLAGS, plan)
+    # Before anything was run they may be corrected.
+    write_experiment(tmp_path, FLAGS | {"seed": 1}, plan)
+    write_experiment(tmp_path, FLAGS, plan)
+    row(tmp_path)
+    before = flags_of(tmp_path)
+    with pytest.raises(InputError, match=told):
+        write_experiment(tmp_path, FLAGS | flags, Plan(name, (0,), ("a:",)))
+    assert flags_of(tmp_path) == before
+
+
+def test_a_run_and_an_experiment_do_not_share_a_folder(tmp_path):
+    plan = Plan("table2", (0,), ("a:",))
+    write_flags(tmp_path / "run", FLAGS)
+    train(tmp_path / "run")
+    with pytest.raises(InputError, match="holds a single run"):
+        write_experiment(tmp_path / "run", FLAGS, plan)
+    write_experiment(tmp_path / "table", FLAGS, plan)
+    row(tmp_path / "table")
+    with pytest.raises(InputError, match="holds an experiment"):
+        write_flags(tmp_path / "table", FLAGS)
 
 
 def test_a_training_is_the_same_whatever_is_judged(tmp_path):

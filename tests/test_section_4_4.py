@@ -75,7 +75,7 @@ def test_the_rest_is_written(folder, name):
 
 
 def values(**means):
-    """Made-up numbers by features; draws lie 1 apart around twice the mean."""
+    """Made-up numbers by features; the two draws lie 1 apart."""
 
     def told(mean):
         forms = {"eleven_point": mean - 2, "area": mean + 1}

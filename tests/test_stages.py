@@ -1,9 +1,15 @@
 """The stages on real photographs, and what links them."""
 
 import json
+import types
 
 import numpy as np
 import pytest
+from parsed_flags import parsed_config
+from tiny import tiny_backbone
+
+from scn_tf import stages
+from scn_tf.optimizer import MomentumSGD
 
 DEMO = "--flagfile=scn_tf/flagfiles/demo.flags"
 
@@ -114,3 +120,24 @@ def test_weights_of_another_network_are_refused(
     ]
     assert command(DEMO, *arguments) == 1
     assert str(weights) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("start", ["zero", "start"])
+def test_the_neck_has_the_rate_and_the_decay_of_its_flags(start, monkeypatch):
+    treated = []
+    monkeypatch.setattr(
+        MomentumSGD, "treat", lambda _, *args: treated.append(args)
+    )
+    config = parsed_config(
+        "--neck_rate=0.25", "--neck_decay_factor=60", f"--neck_decay={start}"
+    )
+    backbone, frozen = tiny_backbone(), tiny_backbone(seed=1)
+    run = types.SimpleNamespace(
+        config=config, backbone=backbone, frozen_neck=frozen.neck
+    )
+    stages._treat_neck(run, MomentumSGD())
+    ((variables, rate, starts, factor),) = treated
+    assert list(variables) == list(backbone.neck.trainable_variables)
+    assert (rate, factor) == (0.25, 60)
+    expected = frozen.neck.trainable_variables if start == "start" else ()
+    assert list(starts) == list(expected)

@@ -30,8 +30,8 @@ def draw_context(
         run: has the names of the classes.
         graph: of the pairs.
         pairs: [P, 2] int64 source and target, patches of the graph.
-        true: [P] class of the target.
-        said: [P] class told from h3.
+        true: [P] int, class of the target, an index of the manifest's.
+        said: [P] int, class told from h3.
         path: PNG file to write.
     """
     rng = np.random.default_rng(run.config.seed)
@@ -50,5 +50,5 @@ def draw_context(
 
 def _title(true: str, said: str) -> str:
     if said == true:
-        return f"told {said}: right"
-    return f"told {said}, is {true}"
+        return f"{said}: right"
+    return f"{said}, is {true}"

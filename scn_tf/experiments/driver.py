@@ -11,7 +11,6 @@ import dataclasses
 import gc
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Callable
 
@@ -22,20 +21,16 @@ from absl import logging
 from scn_tf import stages
 from scn_tf.config import Config
 from scn_tf.distribution import num_workers
+from scn_tf.experiments import row_folder
 from scn_tf.experiments.experiment import Experiment
 from scn_tf.experiments.experiment import Outcome
 from scn_tf.experiments.experiment import Report
 from scn_tf.experiments.experiment import Variant
 from scn_tf.run import Run
-from scn_tf.run_folder import configuration
-from scn_tf.run_folder import is_same_training
-from scn_tf.run_folder import is_trained
 from scn_tf.run_folder import write_experiment
 from tfrecords.errors import InputError
 from tfrecords.files import replacing
 from tfrecords.options import BuildOptions
-
-_RESULT = "result.json"
 
 
 class Driver:
@@ -102,7 +97,8 @@ class Driver:
         lines = [self._experiment.title]
         for variant, seed in plan:
             config = self._variant_config(variant, seed)
-            done = "to do" if self._finished(config) is None else "measured"
+            values = row_folder.read_values(config, self._experiment)
+            done = "to do" if values is None else "measured"
             own = " ".join(variant.flags) or "no flags of its own"
             lines.append(f"  {done:<9} {config.run_dir}: {own}")
         return "\n".join(lines)
@@ -166,7 +162,7 @@ class Driver:
     def _outcome(self, variant: Variant, seed: int) -> dict:
         """Trains and measures one run, or reads what an earlier call left."""
         config = self._variant_config(variant, seed)
-        finished = self._finished(config)
+        finished = row_folder.read_values(config, self._experiment)
         if finished is not None:
             return finished
         run = stages.start(config)
@@ -177,59 +173,29 @@ class Driver:
             del run
             keras.backend.clear_session()
             gc.collect()
-        with replacing(config.run_dir / _RESULT) as temporary:
-            text = {**self._identity(config), "values": values}
-            temporary.write_text(json.dumps(text, indent=1))
+        row_folder.write_values(config, self._experiment, values)
         self._measured += 1
         return values
-
-    def _finished(self, config: Config) -> dict | None:
-        """What an earlier call measured of this very configuration."""
-        path = config.run_dir / _RESULT
-        if not path.is_file():
-            return None
-        result = json.loads(path.read_text())
-        values = result.pop("values")
-        return values if result == self._identity(config) else None
-
-    def _identity(self, config: Config) -> dict:
-        """What decides the values: experiments may share a folder."""
-        return {
-            "configuration": configuration(config.values),
-            "records": _records_name(config.records),
-            "measure": self._experiment.measure.__name__,
-            "version": self._experiment.version,
-        }
 
     def _measure(self, run: Run, variant: Variant) -> dict:
         stages.build_records(run)
         if variant.trained:
-            self._take_over(run.config)
+            splits = (run.config.train_split, run.config.judge_on)
+            if splits == ("trainval", "val"):
+                logging.warning(
+                    "%s is trained, without labels, on the photographs of val "
+                    "as well, which judge it.",
+                    variant.name,
+                )
+            # What is watched while a network learns must be seen again.
+            if not self._experiment.watch:
+                row_folder.take_over(self._folder, run.config)
             with run.log.stage("train"):
                 stages.train(run, self._experiment.watch)
+            row_folder.require_epochs(run)
             stages.restore(run)
         with run.log.stage("measure"):
             return self._experiment.measure(run)
-
-    def _take_over(self, config: Config) -> None:
-        """Copies a finished training of the same flags: it is done once.
-
-        Rows that differ in what is judged share it. What is watched while a
-        network learns must be seen again.
-        """
-        if is_trained(config.run_dir) or self._experiment.watch:
-            return
-        for result in sorted(self._folder.glob(f"*/*/{_RESULT}")):
-            other = result.parent
-            if is_trained(other) and is_same_training(other, config.values):
-                break
-        else:
-            return
-        logging.info("Trained as %s was: its checkpoints are taken.", other)
-        with replacing(config.run_dir / "metrics.jsonl") as temporary:
-            shutil.copyfile(other / "metrics.jsonl", temporary)
-        with replacing(config.run_dir / "checkpoints") as temporary:
-            shutil.copytree(other / "checkpoints", temporary)
 
     def _announce(
         self, place: int, total: int, variant: Variant, seed: int

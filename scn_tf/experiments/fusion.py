@@ -3,8 +3,9 @@
 In: a trained run. Out: mAP on object crops of the crop's own features alone
 and beside four kinds of context: the mean of the features of the picture's
 proposals, the whole picture's features, what the proposals predict for the
-crop's place (h3, mean), and the same from permuted offsets; and beside two of
-them. Prediction must beat the plain mean to count.
+crop's place (h3, mean), and the same from permuted offsets; h1 beside the mean
+and beside h3; and the whole picture with one more of them. Prediction must beat
+the plain mean to count.
 """
 
 import dataclasses

@@ -53,7 +53,8 @@ def measure_context(run: Run) -> dict:
 
     Returns:
         By name of the features "all", "different" and "same" (class), in
-        percent, and "C"; "pairs", "under_0.2_iou" and "one_class" by split;
+        percent, and "C"; "splits": "pairs", "under_0.2_iou" and "one_class"
+        of train and val; "losses" as `ContextCheck.measure` returns them;
         "pictures": by name without ending, the files drawn.
 
     Raises:
@@ -119,7 +120,7 @@ class _Pairs:
 def _said(
     run: Run, train: _Pairs, test: _Pairs, name: str
 ) -> tuple[np.ndarray, float]:
-    """The class told of every target, and the C that did it."""
+    """The class [P] int64 told of every target of `test`, and the C used."""
     if name == "mean":
         # A constant tells a classifier nothing but how often a class occurs.
         frequent = np.bincount(train.labels[:, 1]).argmax()

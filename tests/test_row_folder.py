@@ -1,0 +1,88 @@
+"""A row's result is taken for what it is of, and for nothing else."""
+
+import dataclasses
+import types
+
+import pytest
+from parsed_flags import parsed_config
+
+from scn_tf.experiments import EXPERIMENTS
+from scn_tf.experiments.row_folder import read_values
+from scn_tf.experiments.row_folder import require_epochs
+from scn_tf.experiments.row_folder import take_over
+from scn_tf.experiments.row_folder import write_values
+from scn_tf.run_folder import write_flags
+from scn_tf.run_log import RunLog
+from tfrecords.errors import InputError
+
+FEATURES = EXPERIMENTS["features"]
+
+
+def config_of(folder, *flags):
+    return parsed_config(f"--run_dir={folder}", *flags)
+
+
+@pytest.fixture
+def row(tmp_path):
+    folder = tmp_path / "a" / "seed0"
+    config = config_of(folder)
+    write_flags(folder, config.values)
+    write_values(config, FEATURES, {"mean": 1.5})
+    return folder
+
+
+def test_what_was_measured_is_read(row):
+    assert read_values(config_of(row), FEATURES) == {"mean": 1.5}
+    # Tables that measure the same share it.
+    assert read_values(config_of(row), EXPERIMENTS["table3"]) == {"mean": 1.5}
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--epochs=7",),
+        ("--svm_c=2",),
+        ("--records_dir=elsewhere",),
+        ("--momentum=0.5",),
+    ],
+)
+def test_other_flags_are_measured_anew(row, flags):
+    assert read_values(config_of(row, *flags), FEATURES) is None
+
+
+def test_another_measurement_is_measured_anew(row):
+    newer = dataclasses.replace(FEATURES, version=FEATURES.version + 1)
+    for other in (EXPERIMENTS["table4"], EXPERIMENTS["losses"], newer):
+        assert read_values(config_of(row), other) is None
+
+
+def test_nothing_measured_is_none(tmp_path):
+    assert read_values(config_of(tmp_path / "b"), FEATURES) is None
+
+
+def trained(folder):
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints" / "checkpoint").write_text("of a")
+    (folder / "metrics.jsonl").write_text("{}\n")
+
+
+def test_a_training_is_taken_from_a_row_of_the_same_flags(row, tmp_path):
+    trained(row)
+    new, other = tmp_path / "b" / "seed0", tmp_path / "c" / "seed0"
+    for folder, flags in ((new, "--neck_blend=0.5"), (other, "--momentum=0")):
+        folder.mkdir(parents=True)
+        take_over(tmp_path, config_of(folder, flags))
+    assert (new / "checkpoints" / "checkpoint").read_text() == "of a"
+    assert not (other / "checkpoints").exists()
+
+
+def test_a_row_of_more_epochs_is_not_passed_off_as_one_of_fewer(tmp_path):
+    log = RunLog(tmp_path)
+    for epoch in (1, 2, 3):
+        log.write("epoch", epoch=epoch)
+    for epochs in (3, 4):
+        config = config_of(tmp_path, f"--epochs={epochs}")
+        require_epochs(types.SimpleNamespace(config=config, log=log))
+    config = config_of(tmp_path, "--epochs=2")
+    with pytest.raises(InputError, match="trained for 3 epochs, more"):
+        require_epochs(types.SimpleNamespace(config=config, log=log))
