@@ -2,10 +2,10 @@
 
 import pytest
 
+from scn_tf.experiments.cells import spread_text
 from scn_tf.experiments.experiment import by_variant
 from scn_tf.experiments.experiment import Outcome
 from scn_tf.experiments.experiment import picture_copied
-from scn_tf.experiments.experiment import spread_text
 from scn_tf.experiments.experiment import Variant
 from tfrecords.errors import InputError
 

@@ -113,11 +113,19 @@ def test_permuted_offsets_predict_worse(features):
 def test_the_gain_is_over_the_crops_own_features():
     values = {name: {"mean": 50.0} for name in fusion._ROWS}
     values["own + h3"] = {"mean": 53.0}
+    told = {"difference": 1.0, "interval": [-1.0, 2.0]}
+    values["differences"] = [told] * len(fusion._COMPARED)
     other = {**values, "own + h3": {"mean": 55.0}}
+    told = {"difference": 2.0, "interval": [-0.5, 3.0]}
+    other["differences"] = [told] * len(fusion._COMPARED)
     report = fusion_report(
         [Outcome("SCN", 0, values), Outcome("SCN", 1, other)]
     )
-    (table,) = report.tables
+    table, differences = report.tables
+    assert differences.rows[0] == (
+        "own + h3, over own + neighbors",
+        "+1.50 (-1.00 to +3.00)",
+    )
     rows = {row[0]: row[1:] for row in table.rows}
     assert rows["own features"] == ("50.00 ± 0.00", "+0.00")
     told = rows["own + what the proposals predict (h3)"]
@@ -137,9 +145,13 @@ def test_the_table_names_every_kind_of_context(demo_run, command, tmp_path):
     )
     assert code == 0
     (outcome,) = json.loads((tmp_path / "run/outcomes.json").read_text())
+    differences = outcome["values"].pop("differences")
     means = {name: value["mean"] for name, value in outcome["values"].items()}
     assert set(means) == set(fusion._ROWS)
     assert all(0 < mean <= 100 for mean in means.values())
+    for (one, other), told in zip(fusion._COMPARED, differences, strict=True):
+        expected = means[one] - means[other]
+        assert told["difference"] == pytest.approx(expected)
     lines = (tmp_path / "run" / "fusion.csv").read_text().splitlines()
     assert lines[0] == ",SCN,gain"
     assert lines[1].endswith("+0.00")

@@ -10,8 +10,6 @@ import shlex
 import shutil
 from collections.abc import Callable
 
-import numpy as np
-
 from scn_tf.config import Config
 from scn_tf.experiments.table import Table
 from scn_tf.judge_flags import JUDGES
@@ -141,14 +139,3 @@ def by_variant(outcomes: list[Outcome]) -> dict[str, list[dict]]:
     for outcome in outcomes:
         grouped.setdefault(outcome.variant, []).append(outcome.values)
     return grouped
-
-
-def spread_text(values: list[float | None], digits: int = 2) -> str:
-    """Mean and standard deviation of a number over seeds, as a cell."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return "-"
-    mean = f"{np.mean(known):.{digits}f}"
-    if len(known) == 1:
-        return mean
-    return f"{mean} ± {np.std(known, ddof=1):.{digits}f}"

@@ -10,13 +10,13 @@ import numpy as np
 from scn_tf import pictures
 from scn_tf.config import Config
 from scn_tf.evaluation.linear_classes import predict_classes
+from scn_tf.experiments.cells import spread_text
 from scn_tf.experiments.context_sheet import draw_context
 from scn_tf.experiments.experiment import by_variant
 from scn_tf.experiments.experiment import Experiment
 from scn_tf.experiments.experiment import Outcome
 from scn_tf.experiments.experiment import picture_copied
 from scn_tf.experiments.experiment import Report
-from scn_tf.experiments.experiment import spread_text
 from scn_tf.experiments.experiment import Variant
 from scn_tf.experiments.table import Table
 from scn_tf.run import Run

@@ -10,12 +10,13 @@ from collections.abc import Mapping
 
 from scn_tf.backbones import BACKBONES
 from scn_tf.config import Config
+from scn_tf.experiments.cells import gain_text
+from scn_tf.experiments.cells import spread_text
 from scn_tf.experiments.class_bars import draw_class_bars
 from scn_tf.experiments.experiment import by_variant
 from scn_tf.experiments.experiment import Experiment
 from scn_tf.experiments.experiment import Outcome
 from scn_tf.experiments.experiment import Report
-from scn_tf.experiments.experiment import spread_text
 from scn_tf.experiments.experiment import Variant
 from scn_tf.experiments.feature_quality import KINDS
 from scn_tf.experiments.feature_quality import measure_features
@@ -144,7 +145,7 @@ def _differences(
             if features in values[0][kind]
         ]
         if cells:
-            rows.append((row, str(len(values)), *map(_gain, cells)))
+            rows.append((row, str(len(values)), *map(gain_text, cells)))
     if not rows:
         return ()
     note = (
@@ -155,16 +156,6 @@ def _differences(
     columns = ("", "seeds", *_COLUMNS[:4])
     title = "Gain over the original network"
     return (Table(f"{name}_gains", title, columns, tuple(rows), (note,)),)
-
-
-def _gain(differences: list[dict]) -> str:
-    known = [d for d in differences if d["difference"] is not None]
-    if not known:
-        return "-"
-    mean = sum(d["difference"] for d in known) / len(known)
-    low = min(d["interval"][0] for d in known)
-    high = max(d["interval"][1] for d in known)
-    return f"{mean:+.2f} ({low:+.2f} to {high:+.2f})"
 
 
 def _cells(values: list[dict]) -> tuple[str, ...]:

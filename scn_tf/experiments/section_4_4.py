@@ -11,11 +11,11 @@ from scn_tf.config import Config
 from scn_tf.evaluation.low_shot import low_shot_curves
 from scn_tf.evaluation.low_shot import NUM_EXAMPLES
 from scn_tf.evaluation.svm_protocol import LinearSvmProtocol
+from scn_tf.experiments.cells import spread_text
 from scn_tf.experiments.experiment import by_variant
 from scn_tf.experiments.experiment import Experiment
 from scn_tf.experiments.experiment import Outcome
 from scn_tf.experiments.experiment import Report
-from scn_tf.experiments.experiment import spread_text
 from scn_tf.experiments.experiment import Variant
 from scn_tf.experiments.feature_quality import KINDS
 from scn_tf.experiments.feature_quality import measure_parts
