@@ -74,6 +74,20 @@ def demo_run(tmp_path_factory) -> pathlib.Path:
     return _made_once(tmp_path_factory, "demo", make)
 
 
+@pytest.fixture(scope="module")
+def restored_run(demo_run):
+    """The demo's run, its trained network restored; tests leave it so."""
+    from parsed_flags import parsed_config
+
+    from scn_tf.run import Run
+    from scn_tf.stages import restore
+
+    arguments = (f"--flagfile={demo_run}/flags.txt", f"--run_dir={demo_run}")
+    run = Run(parsed_config(*arguments))
+    restore(run)
+    return run
+
+
 @pytest.fixture(scope="session")
 def short_run(command, tmp_path_factory) -> pathlib.Path:
     """The run folder of an epoch on a few scenes; fc7 has 16 units."""

@@ -3,12 +3,10 @@
 import types
 
 import numpy as np
-from parsed_flags import parsed_config
 from tiny import tiny_graph
 
 from scn_tf.experiments import context_sheet
 from scn_tf.experiments.context_sheet import draw_context
-from scn_tf.run import Run
 
 
 def test_titles_and_boxes_are_those_of_the_pair(monkeypatch, tmp_path):
@@ -46,12 +44,8 @@ def test_titles_and_boxes_are_those_of_the_pair(monkeypatch, tmp_path):
     assert len(titles) == 4
 
 
-def test_a_picture_is_written(demo_run, tmp_path):
-    run = Run(
-        parsed_config(
-            f"--flagfile={demo_run}/flags.txt", f"--run_dir={demo_run}"
-        )
-    )
+def test_a_picture_is_written(restored_run, tmp_path):
+    run = restored_run
     graph = run.graph(("val",))
     true = graph.labels[graph.pairs[:, 1]]
     path = tmp_path / "context.png"

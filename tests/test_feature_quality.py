@@ -5,29 +5,20 @@ import types
 
 import numpy as np
 import pytest
-from parsed_flags import parsed_config
 
 from scn_tf.experiments import feature_quality
 from scn_tf.experiments.feature_quality import measure_features
 from scn_tf.experiments.feature_quality import measure_parts
 from scn_tf.experiments.feature_quality import parts_of
 from scn_tf.experiments.feature_quality import vectors_of
-from scn_tf.run import Run
 from scn_tf.run_data import learning_part
-from scn_tf.stages import restore
 from scn_tf.unit_length import of_unit_length
 from tfrecords.errors import InputError
 
 
 @pytest.fixture(scope="module")
-def run(demo_run):
-    run = Run(
-        parsed_config(
-            f"--flagfile={demo_run}/flags.txt", f"--run_dir={demo_run}"
-        )
-    )
-    restore(run)
-    return run
+def run(restored_run):
+    return restored_run
 
 
 def test_joined_features_are_both_of_unit_length(run):

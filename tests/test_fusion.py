@@ -6,7 +6,6 @@ import pathlib
 
 import numpy as np
 import pytest
-from parsed_flags import parsed_config
 from tiny import tiny_graph
 
 from scn_tf.experiments import fusion
@@ -16,8 +15,6 @@ from scn_tf.experiments.fusion import fusion_report
 from scn_tf.experiments.fusion import pairs_to_objects
 from scn_tf.experiments.fusion import with_objects
 from scn_tf.offsets import PairOffsets
-from scn_tf.run import Run
-from scn_tf.stages import restore
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -55,14 +52,8 @@ def test_objects_are_nodes_with_offsets():
 
 
 @pytest.fixture(scope="module")
-def run(demo_run):
-    run = Run(
-        parsed_config(
-            f"--flagfile={demo_run}/flags.txt", f"--run_dir={demo_run}"
-        )
-    )
-    restore(run)
-    return run
+def run(restored_run):
+    return restored_run
 
 
 @pytest.fixture(scope="module")
