@@ -90,9 +90,8 @@ def write_experiment(
             "--run_dir."
         )
     if _holds_experiment(path.parent):
-        texts["experiment"] = plan.experiment
-        _refuse_other_flags(path.parent, _read_flags(path), texts)
-        del texts["experiment"]
+        now = {**texts, "experiment": plan.experiment}
+        _refuse_other_flags(path.parent, _read_flags(path), now)
     lines = [f"--experiment={plan.experiment}"]
     lines += [f"--seeds={','.join(map(str, plan.seeds))}"]
     lines += [f"--max_variants={plan.max_variants}"]

@@ -74,6 +74,24 @@ def demo_run(tmp_path_factory) -> pathlib.Path:
     return _made_once(tmp_path_factory, "demo", make)
 
 
+@pytest.fixture(scope="session")
+def demo_experiment(command, demo_run):
+    """Runs a small experiment on the demo's records; returns its exit code."""
+    root = pathlib.Path(__file__).parents[1]
+
+    def run(run_dir: pathlib.Path, name: str, *arguments: str) -> int:
+        return command(
+            f"--flagfile={root}/scn_tf/flagfiles/demo.flags",
+            f"--records_dir={demo_run}/records",
+            f"--run_dir={run_dir}",
+            f"--experiment={name}",
+            *("--epochs=2", "--svm_c=1", "--picture_every=0"),
+            *arguments,
+        )
+
+    return run
+
+
 @pytest.fixture(scope="module")
 def restored_run(demo_run):
     """The demo's run, its trained network restored; tests leave it so."""

@@ -1,37 +1,24 @@
 """Experiments: every variant and seed once, a table at the end."""
 
 import json
-import pathlib
 import shutil
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[1]
-
 
 @pytest.fixture(scope="module")
-def experiment(command, demo_run, tmp_path_factory):
+def experiment(demo_experiment, tmp_path_factory):
     """Returns what runs a small experiment; its folder stays the same."""
-    folder = tmp_path_factory.mktemp("experiments")
+    folder = tmp_path_factory.mktemp("experiments") / "run"
 
     def run(*arguments: str) -> int:
-        return command(
-            f"--flagfile={ROOT}/scn_tf/flagfiles/demo.flags",
-            f"--records_dir={demo_run}/records",
-            f"--run_dir={folder}/run",
-            "--experiment=features",
-            "--seeds=0,1",
-            "--epochs=2",
-            "--svm_c=1",
-            "--picture_every=0",
-            "--variant=original: untrained",
-            "--variant=SCN:",
-            *arguments,
+        variants = ("--variant=original: untrained", "--variant=SCN:")
+        return demo_experiment(
+            folder, "features", "--seeds=0,1", *variants, *arguments
         )
 
     assert run() == 0
-    run.folder = folder / "run"
-    run.records = demo_run / "records"
+    run.folder = folder
     return run
 
 
@@ -98,23 +85,14 @@ def test_rows_that_differ_in_what_is_judged_share_a_training(experiment):
 
 
 def test_another_experiment_measures_anew_what_is_trained(
-    experiment, command, tmp_path
+    experiment, demo_experiment, tmp_path
 ):
     """A folder copied from another table keeps its training, not its values."""
     before = experiment.folder / "SCN/seed0"
     shutil.copytree(before, tmp_path / "run/SCN/seed0")
-    code = command(
-        f"--flagfile={ROOT}/scn_tf/flagfiles/demo.flags",
-        f"--records_dir={experiment.records}",
-        f"--run_dir={tmp_path}/run",
-        f"--cache_dir={experiment.folder}/cache",
-        "--experiment=losses",
-        "--epochs=2",
-        "--svm_c=1",
-        "--picture_every=0",
-        "--variant=SCN:",
-    )
-    assert code == 0
+    cache = f"--cache_dir={experiment.folder}/cache"
+    run_dir = tmp_path / "run"
+    assert demo_experiment(run_dir, "losses", cache, "--variant=SCN:") == 0
     result = json.loads((tmp_path / "run/SCN/seed0/result.json").read_text())
     assert len(result["values"]["over_floor"]) == 2
     history = (tmp_path / "run/SCN/seed0/metrics.jsonl").read_text()

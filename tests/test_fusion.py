@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import pathlib
 
 import numpy as np
 import pytest
@@ -15,8 +14,6 @@ from scn_tf.experiments.fusion import fusion_report
 from scn_tf.experiments.fusion import pairs_to_objects
 from scn_tf.experiments.fusion import with_objects
 from scn_tf.offsets import PairOffsets
-
-ROOT = pathlib.Path(__file__).parents[1]
 
 
 def graph_with_objects():
@@ -124,17 +121,8 @@ def test_the_gain_is_over_the_crops_own_features():
 
 
 @pytest.mark.slow  # the smoke run of its flagfile makes the same table
-def test_the_table_names_every_kind_of_context(demo_run, command, tmp_path):
-    code = command(
-        f"--flagfile={ROOT}/scn_tf/flagfiles/demo.flags",
-        f"--records_dir={demo_run}/records",
-        f"--run_dir={tmp_path}/run",
-        "--experiment=fusion",
-        "--epochs=2",
-        "--svm_c=1",
-        "--picture_every=0",
-    )
-    assert code == 0
+def test_the_table_names_every_kind_of_context(demo_experiment, tmp_path):
+    assert demo_experiment(tmp_path / "run", "fusion") == 0
     (outcome,) = json.loads((tmp_path / "run/outcomes.json").read_text())
     differences = outcome["values"].pop("differences")
     means = {name: value["mean"] for name, value in outcome["values"].items()}

@@ -5,6 +5,7 @@ import types
 
 import pytest
 from parsed_flags import parsed_config
+from trained_folder import leave_checkpoint
 
 from scn_tf.experiments import EXPERIMENTS
 from scn_tf.experiments.row_folder import read_values
@@ -61,8 +62,7 @@ def test_nothing_measured_is_none(tmp_path):
 
 
 def trained(folder):
-    (folder / "checkpoints").mkdir()
-    (folder / "checkpoints" / "checkpoint").write_text("of a")
+    leave_checkpoint(folder, "of a")
     (folder / "metrics.jsonl").write_text("{}\n")
 
 

@@ -2,18 +2,12 @@
 
 import hashlib
 import json
-import pathlib
 
 import pytest
+from trained_folder import leave_checkpoint
 
 from scn_tf.run_environment import record_environment
 from tfrecords.errors import InputError
-
-
-def train(run_dir: pathlib.Path) -> None:
-    """Leaves what a trained run leaves."""
-    (run_dir / "checkpoints").mkdir(exist_ok=True)
-    (run_dir / "checkpoints" / "checkpoint").write_text("")
 
 
 def test_environment_has_versions_and_digests(tmp_path):
@@ -38,7 +32,7 @@ def test_weights_that_are_no_file_have_no_digest(tmp_path):
 @pytest.mark.parametrize("change", [("other", "network"), ("data", "other")])
 def test_a_run_trained_on_other_data_or_weights_is_refused(tmp_path, change):
     record_environment(tmp_path, "data", "none", "network")
-    train(tmp_path)
+    leave_checkpoint(tmp_path)
     with pytest.raises(InputError, match="other data or weights"):
         record_environment(tmp_path, change[0], "none", change[1])
 
@@ -46,6 +40,6 @@ def test_a_run_trained_on_other_data_or_weights_is_refused(tmp_path, change):
 def test_the_environment_of_the_training_is_kept(tmp_path):
     record_environment(tmp_path, "data", "none", "network")
     before = (tmp_path / "environment.json").read_text()
-    train(tmp_path)
+    leave_checkpoint(tmp_path)
     record_environment(tmp_path, "data", "elsewhere", "network")
     assert (tmp_path / "environment.json").read_text() == before

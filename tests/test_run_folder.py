@@ -3,6 +3,7 @@
 import pathlib
 
 import pytest
+from trained_folder import leave_checkpoint
 
 from scn_tf.experiment_plan import Plan
 from scn_tf.run_folder import configuration
@@ -19,12 +20,6 @@ FLAGS = {
     "weights": "none",
     "data_dir": "photographs",
 }
-
-
-def train(run_dir: pathlib.Path) -> None:
-    """Leaves what a trained run leaves."""
-    (run_dir / "checkpoints").mkdir(exist_ok=True)
-    (run_dir / "checkpoints" / "checkpoint").write_text("")
 
 
 def flags_of(run_dir: pathlib.Path) -> list[str]:
@@ -45,14 +40,14 @@ def test_flags_are_written_as_a_flagfile(tmp_path):
 
 def test_the_stages_of_one_command_are_not_part_of_the_run(tmp_path):
     write_flags(tmp_path, FLAGS)
-    train(tmp_path)
+    leave_checkpoint(tmp_path)
     write_flags(tmp_path, FLAGS | {"stages": ["export"]})
     assert not any("stages" in line for line in flags_of(tmp_path))
 
 
 def test_a_run_keeps_the_most_epochs_it_was_given(tmp_path):
     write_flags(tmp_path, FLAGS)
-    train(tmp_path)
+    leave_checkpoint(tmp_path)
     write_flags(tmp_path, FLAGS | {"epochs": 20})
     write_flags(tmp_path, FLAGS | {"epochs": 5})
     assert "--epochs=20" in flags_of(tmp_path)
@@ -66,7 +61,7 @@ def test_before_training_a_flag_may_be_corrected(tmp_path):
 
 def test_a_trained_run_of_another_configuration_is_refused(tmp_path):
     write_flags(tmp_path, FLAGS)
-    train(tmp_path)
+    leave_checkpoint(tmp_path)
     with pytest.raises(InputError, match="--seed=0 there, --seed=1 now"):
         write_flags(tmp_path, FLAGS | {"seed": 1})
     assert "--seed=0" in flags_of(tmp_path)
@@ -142,7 +137,7 @@ def test_an_experiment_of_another_configuration_is_refused(
 def test_a_run_and_an_experiment_do_not_share_a_folder(tmp_path):
     plan = Plan("table2", (0,), ("a:",))
     write_flags(tmp_path / "run", FLAGS)
-    train(tmp_path / "run")
+    leave_checkpoint(tmp_path / "run")
     with pytest.raises(InputError, match="holds a single run"):
         write_experiment(tmp_path / "run", FLAGS, plan)
     write_experiment(tmp_path / "table", FLAGS, plan)

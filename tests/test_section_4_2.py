@@ -9,19 +9,10 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def values(command, demo_run, tmp_path_factory):
+def values(demo_experiment, tmp_path_factory):
     """What was measured, by variant, and the folder."""
     folder = tmp_path_factory.mktemp("table1") / "run"
-    code = command(
-        f"--flagfile={ROOT}/scn_tf/flagfiles/demo.flags",
-        f"--records_dir={demo_run}/records",
-        f"--run_dir={folder}",
-        "--experiment=table1",
-        "--epochs=16",
-        "--svm_c=1",
-        "--picture_every=0",
-    )
-    assert code == 0
+    assert demo_experiment(folder, "table1", "--epochs=16") == 0
     lines = json.loads((folder / "outcomes.json").read_text())
     return {line["variant"]: line["values"] for line in lines}, folder
 
@@ -63,9 +54,7 @@ def test_the_table_has_the_papers_numbers_beside(values):
     assert {"fig5.png", "fig5_nearest.png"} <= names
 
 
-def test_proposals_without_labels_are_refused(
-    demo_run, command, tmp_path, capsys
-):
+def test_proposals_without_labels_are_refused(command, tmp_path, capsys):
     code = command(
         f"--flagfile={ROOT}/scn_tf/flagfiles/demo.flags",
         f"--run_dir={tmp_path}/run",

@@ -1,7 +1,6 @@
 """Table 4: three forms of AP, few labels, the paper's numbers beside."""
 
 import json
-import pathlib
 
 import pytest
 
@@ -9,24 +8,12 @@ from scn_tf.evaluation.low_shot import NUM_EXAMPLES
 from scn_tf.experiments.experiment import Outcome
 from scn_tf.experiments.section_4_4 import voc2007_report
 
-ROOT = pathlib.Path(__file__).parents[1]
-
 
 @pytest.fixture(scope="module")
-def folder(command, demo_run, tmp_path_factory):
+def folder(demo_experiment, tmp_path_factory):
     folder = tmp_path_factory.mktemp("table4") / "run"
-    code = command(
-        f"--flagfile={ROOT}/scn_tf/flagfiles/demo.flags",
-        f"--records_dir={demo_run}/records",
-        f"--run_dir={folder}",
-        "--experiment=table4",
-        "--variant=original: untrained",
-        "--variant=SCN:",
-        "--epochs=2",
-        "--svm_c=1",
-        "--picture_every=0",
-    )
-    assert code == 0
+    variants = ("--variant=original: untrained", "--variant=SCN:")
+    assert demo_experiment(folder, "table4", *variants) == 0
     return folder
 
 

@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 from scn_tf.config import Config
 from scn_tf.experiments.table import Table
-from scn_tf.judge_flags import JUDGES
 from scn_tf.run import Run
 from tfrecords.errors import InputError
 from tfrecords.files import replacing
@@ -110,7 +109,7 @@ class Experiment:
     report: Callable[[list[Outcome]], Report]
     watch: Callable[[Run, int], None] | None = None
     new_records_per_seed: bool = False
-    judges: tuple[str, ...] = JUDGES
+    judges: tuple[str, ...] = ("val",)
     version: int = 1
 
 

@@ -17,6 +17,7 @@ from scn_tf.evaluation.bootstrap import bootstrap_difference
 from scn_tf.evaluation.labels import targets_of
 from scn_tf.evaluation.linear_svm import svm_scores
 from scn_tf.evaluation.svm_protocol import LinearSvmProtocol
+from scn_tf.experiments.cells import GAIN_NOTE
 from scn_tf.experiments.cells import gain_text
 from scn_tf.experiments.cells import spread_text
 from scn_tf.experiments.experiment import by_variant
@@ -218,10 +219,8 @@ def _differences(grouped: dict[str, list[dict]]) -> Table:
         ("", *grouped),
         tuple(rows),
         (
-            "Points of mAP, mean over seeds; in brackets 95 % of a paired "
-            "bootstrap over the judged photographs (the smallest lower and the "
-            "largest upper end of all seeds). neighbors: the mean of the "
-            "proposals' features; image: the whole picture's.",
+            f"Points of mAP, {GAIN_NOTE} neighbors: the mean of the proposals' "
+            "features; image: the whole picture's.",
         ),
     )
 
@@ -235,6 +234,5 @@ FUSION = Experiment(
     _trained,
     measure_fusion,
     fusion_report,
-    judges=("val",),
     version=3,
 )

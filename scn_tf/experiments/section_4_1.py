@@ -133,7 +133,6 @@ LOSSES = Experiment(
     _controls,
     measure_losses,
     losses_report,
-    judges=("val",),
 )
 FIGURE_3 = Experiment(
     "Figure 3: shapes with offsets, without, and with permuted ones",
@@ -145,7 +144,6 @@ FIGURE_3 = Experiment(
         title="Figure 3: loss on held-out shapes over its floor",
     ),
     new_records_per_seed=True,
-    judges=("val",),
 )
 FIGURE_4 = Experiment(
     "Figure 4: pixels of the target predicted from a circle and an offset",
@@ -154,5 +152,4 @@ FIGURE_4 = Experiment(
     pixels_report,
     watch=pixel_sheet.keep_predictions,
     new_records_per_seed=True,
-    judges=("val",),
 )

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from scn_tf.backbones import BACKBONES
 from scn_tf.config import Config
+from scn_tf.experiments.cells import GAIN_NOTE
 from scn_tf.experiments.cells import gain_text
 from scn_tf.experiments.cells import spread_text
 from scn_tf.experiments.class_bars import draw_class_bars
@@ -21,6 +22,7 @@ from scn_tf.experiments.experiment import Variant
 from scn_tf.experiments.feature_quality import KINDS
 from scn_tf.experiments.feature_quality import measure_features
 from scn_tf.experiments.table import Table
+from scn_tf.judge_flags import JUDGES
 
 ORIGINAL = Variant("original", trained=False)
 
@@ -148,11 +150,7 @@ def _differences(
             rows.append((row, str(len(values)), *map(gain_text, cells)))
     if not rows:
         return ()
-    note = (
-        "Points of mAP over the original network, mean over seeds; in brackets "
-        "95 % of a paired bootstrap over the judged photographs (the smallest "
-        "lower and the largest upper end of all seeds)."
-    )
+    note = f"Points of mAP over the original network, {GAIN_NOTE}"
     columns = ("", "seeds", *_COLUMNS[:4])
     title = "Gain over the original network"
     return (Table(f"{name}_gains", title, columns, tuple(rows), (note,)),)
@@ -186,6 +184,7 @@ FEATURES = Experiment(
     _no_variants,
     measure_features,
     features_report,
+    judges=JUDGES,
 )
 TABLE_2 = Experiment(
     "Table 2 and Figure 6: proposals (section 4.3)",
@@ -198,6 +197,7 @@ TABLE_2 = Experiment(
         paper=_TABLE_2,
         paper_columns=_TABLE_2_COLUMNS,
     ),
+    judges=JUDGES,
 )
 TABLE_3 = Experiment(
     "Table 3: which layers are trained (section 4.3)",
@@ -210,4 +210,5 @@ TABLE_3 = Experiment(
         paper=_TABLE_3,
         paper_columns=("paper: VGG19 crops",),
     ),
+    judges=JUDGES,
 )

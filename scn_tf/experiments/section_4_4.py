@@ -23,6 +23,7 @@ from scn_tf.experiments.feature_quality import parts_of
 from scn_tf.experiments.section_4_3 import features_report
 from scn_tf.experiments.section_4_3 import ORIGINAL
 from scn_tf.experiments.table import Table
+from scn_tf.judge_flags import JUDGES
 from scn_tf.run import Run
 from scn_tf.visualize_low_shot import draw_low_shot
 
@@ -194,4 +195,5 @@ TABLE_4 = Experiment(
     _variants,
     measure_voc2007,
     voc2007_report,
+    judges=JUDGES,
 )
