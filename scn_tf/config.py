@@ -117,7 +117,7 @@ def config_from_flags(
         stages=tuple(stage for stage in STAGES if stage in values.stages),
         records_dir=pathlib.Path(values.records_dir or run_dir / "records"),
         cache_dir=pathlib.Path(values.cache_dir or run_dir / "cache"),
-        records=options_from_flags(values),
+        records=_records_options(values),
         records_runner=runner_from_flags(values),
         training=TrainOptions(**training),
         pace=PaceOptions(
@@ -140,6 +140,13 @@ def config_from_flags(
         },
     )
     return Config(**named)
+
+
+def _records_options(values: flags.FlagValues) -> BuildOptions:
+    options = options_from_flags(values)
+    if values.records_seed < 0:
+        return options
+    return dataclasses.replace(options, seed=values.records_seed)
 
 
 def _numbers(name: str, texts: list[str]) -> tuple[float, ...]:

@@ -61,16 +61,16 @@ def plan_from_flags(values: flags.FlagValues) -> Plan:
     """Returns the plan that the parsed flags ask for.
 
     Raises:
-        InputError: if a seed is no number, or there is none.
+        InputError: if a seed is no number or given twice, or there is none.
     """
     try:
         seeds = tuple(map(int, values.seeds))
     except ValueError:
         seeds = ()
-    if not seeds:
+    if not seeds or len(set(seeds)) < len(seeds):
         raise InputError(
             f"--seeds={','.join(values.seeds)} must be whole numbers with "
-            "commas between."
+            "commas between, each once."
         )
     return Plan(
         values.experiment,

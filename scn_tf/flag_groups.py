@@ -91,6 +91,12 @@ def _define_run() -> None:
     flags.DEFINE_string(
         "records_dir", "", "Folder of the records; empty: RUN_DIR/records."
     )
+    flags.DEFINE_integer(
+        "records_seed",
+        -1,
+        "Seed of the records where it is another than --seed; -1: --seed.",
+        lower_bound=-1,
+    )
     flags.DEFINE_string(
         "cache_dir",
         "",

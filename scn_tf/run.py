@@ -199,8 +199,15 @@ class Run(RunData):
 
     @functools.cached_property
     def _target_form(self) -> TargetForm:
-        cache = self._open_cache(self.train_splits, "proposals", False)
-        return TargetForm(self.config.targets, cache.targets)
+        targets = self.proposal_features(self.train_splits)
+        return TargetForm(self.config.targets, targets)
+
+    def proposal_features(self, splits: tuple[str, ...]) -> np.ndarray:
+        """[N, D] of all proposals, by the network as it came.
+
+        Whatever is to be predicted: --targets=features predicts these.
+        """
+        return self._open_cache(splits, "proposals", False).targets
 
     def cache_memory(self) -> int:
         """Bytes that one more cache may take of this machine's memory."""

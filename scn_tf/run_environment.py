@@ -4,6 +4,7 @@ In: digests of the data and of the network. Out: environment.json, or an error
 where the folder already holds a run on others.
 """
 
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -73,7 +74,7 @@ def record_environment(
         "commit": _commit(),
         **digests,
         "weights": absolute_path(weights),
-        "weights_sha256": _file_digest(absolute_path(weights)),
+        "weights_sha256": weights_file_digest(weights),
         "machine": {
             "system": platform.platform(),
             "cpus": os.cpu_count(),
@@ -110,10 +111,27 @@ def _commit() -> str | None:
     return described.stdout.strip()
 
 
-def _file_digest(weights: str) -> str | None:
-    path = pathlib.Path(weights)
-    if not path.is_file():
-        return None
+def weights_file_digest(weights: str) -> str | None:
+    """SHA-256 of the file that --weights names; None of "imagenet", "none".
+
+    Raises:
+        InputError: if the file cannot be read.
+    """
+    path = pathlib.Path(absolute_path(weights))
+    try:
+        if not path.is_file():
+            return None
+        status = path.stat()
+        return _digest_of_state(path, status.st_size, status.st_mtime_ns)
+    except OSError as error:
+        raise InputError(
+            f"--weights={weights} cannot be read: {error}."
+        ) from error
+
+
+@functools.lru_cache(maxsize=8)
+def _digest_of_state(path: pathlib.Path, size: int, changed: int) -> str:
+    """Read once for all rows of an experiment."""
     with open(path, "rb") as file:
         digest = hashlib.sha256()
         while block := file.read(1 << 20):

@@ -24,11 +24,11 @@ _FREE = (
     *("svm_c", "svm_normalize", "neck_blend"),
     *("export_features", "inference_precision"),
 )
-# Of these, those that decide what is measured.
+# Of these, those that decide what is measured, beside the records.
 _DECISIVE = (
     *("epochs", "checkpoint", "judge_on", "svm_c", "svm_normalize"),
     *("neck_blend",),
-    *("data_dir", "records_dir", "weights"),
+    *("data_dir", "weights"),
 )
 # Of these, those that decide what is trained.
 _TRAINED_ON = ("epochs", "data_dir", "records_dir", "weights")

@@ -30,11 +30,12 @@ from scn_tf.optimizer import MomentumSGD
 from scn_tf.run import Run
 from scn_tf.run_environment import record_environment
 from scn_tf.run_folder import write_flags
+from scn_tf.run_records import link_records
+from scn_tf.run_records import make_records
 from scn_tf.summary import summary_text
 from scn_tf.train import train as run_training
 from scn_tf.train import Training
 from scn_tf.verdict import make_verdict
-from tfrecords.build import build
 from tfrecords.errors import InputError
 from tfrecords.files import replacing
 
@@ -59,30 +60,10 @@ def start(config: Config) -> Run:
 
 
 def build_records(run: Run) -> None:
-    """Photographs -> records; what is up to date is not built again.
-
-    Given records without photographs (--records_dir, no --data_dir) are
-    taken as they are.
-    """
-    config = run.config
-    given = (config.records_dir / "manifest.json").is_file()
-    named = config.records.data_dir or config.records.source == "synthetic"
-    if not is_chief():
-        return
-    if named:
-        build(config.records, config.records_dir, config.records_runner)
-    elif given:
-        logging.info("Using the records in %s.", config.records_dir)
-    else:
-        raise InputError(
-            "No photographs were named. Give --data_dir=FOLDER, or run the "
-            "built-in scenes: --flagfile=scn_tf/flagfiles/demo.flags."
-        )
-    link = config.run_dir / "records"
-    if link.is_symlink():
-        link.unlink()
-    if not link.exists():
-        link.symlink_to(config.records_dir.resolve())
+    """Photographs -> records; what is up to date is not built again."""
+    if is_chief():
+        make_records(run.config)
+        link_records(run.config)
 
 
 def train(run: Run, watch: Watch | None = None) -> None:

@@ -179,14 +179,15 @@ class _Loop:
                 if stopped or self._pace.should_save(step):
                     self._checkpoints.save(step, self._total)
                     self._pace.saved()
+                # Before the stop: an epoch that is saved is not seen again.
+                if step % self._training.steps_per_epoch == 0:
+                    self._training.show(step)
                 if stopped and step < steps.stop:
                     raise TrainingStopped(
                         f"{stop.name or 'A worker'} ended the training after "
                         f"step {step}. It is saved; the same command "
                         "continues there."
                     )
-                if step % self._training.steps_per_epoch == 0:
-                    self._training.show(step)
 
     def _call(self, batches: Iterator, step: int) -> Taken:
         epoch = step // self._training.steps_per_epoch

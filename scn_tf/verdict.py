@@ -76,6 +76,11 @@ def _protocol(run: Run) -> dict:
             "network as it came, each of unit length "
             "(--export_features=joined)."
         )
+    if config.judge_on != "val":
+        notes.append(
+            f"--judge_on={config.judge_on} is of experiments; judged was on "
+            "val."
+        )
     if config.weights == "none":
         notes.append("The network started from random weights.")
     if run.manifest.label_leak:
@@ -84,8 +89,8 @@ def _protocol(run: Run) -> dict:
             f"{run.manifest.label_leak}."
         )
     num_bad = sum(
-        len(run.graph(splits).bad_records)
-        for splits in {run.train_splits, run.held_out_splits}
+        len(run.graph((split,)).bad_records)
+        for split in {*run.train_splits, *run.held_out_splits}
     )
     if num_bad:
         notes.append(f"{num_bad} damaged records were left out.")

@@ -30,6 +30,20 @@ def test_bars_are_drawn_for_all_variants(tmp_path, missing):
         assert (picture == color).all(axis=-1).sum() > 100
 
 
+def test_a_class_is_the_mean_of_the_seeds_that_have_it(tmp_path):
+    pictures = []
+    for seeds in ((80.0,), (80.0, None), (80.0, 0.0)):
+        grouped = {
+            "SCN": [part("h1", 80.0, value) for value in seeds],
+            "low": [part("h1", 0.0, 0.0)],  # the axis begins at 0
+        }
+        draw_class_bars(grouped, "objects", tmp_path / "bars.png")
+        picture = cv2.imread(str(tmp_path / "bars.png"))
+        pictures.append((picture == [0xB1, 0xA5, 0x9A]).all(axis=-1).sum())
+    assert abs(pictures[1] - pictures[0]) < 0.05 * pictures[0]
+    assert pictures[2] < 0.9 * pictures[0]
+
+
 def test_nothing_measured_is_drawn_without_bars(tmp_path):
     counts = []
     for value in (60.0, None):

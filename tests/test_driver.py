@@ -5,9 +5,11 @@ import shutil
 
 import pytest
 
+from scn_tf.run_log import RunLog
+
 
 @pytest.fixture(scope="module")
-def experiment(demo_experiment, tmp_path_factory):
+def experiment(demo_experiment, command, tmp_path_factory):
     """Returns what runs a small experiment; its folder stays the same."""
     folder = tmp_path_factory.mktemp("experiments") / "run"
 
@@ -18,7 +20,7 @@ def experiment(demo_experiment, tmp_path_factory):
         )
 
     assert run() == 0
-    run.folder = folder
+    run.folder, run.command = folder, command
     return run
 
 
@@ -120,6 +122,30 @@ def test_more_epochs_continue_and_are_measured(experiment):
     assert history.count('"event": "epoch"') == 3
 
 
+def test_a_row_is_replayed_by_its_flags(experiment, tmp_path):
+    row = experiment.folder / "SCN/seed1"
+    flags = [
+        f"--flagfile={row}/flags.txt",
+        f"--run_dir={tmp_path}/again",
+        "--stages=records,train",
+    ]
+    assert experiment.command(*flags) == 0
+    checks = [
+        [line["val_loss"] for line in RunLog(folder).history("epoch")]
+        for folder in (row, tmp_path / "again")
+    ]
+    assert checks[0] == checks[1]
+
+
+def test_photographs_without_labels_are_refused_before_the_training(
+    demo_experiment, tmp_path, capsys
+):
+    arguments = ("--judge_on=test", "--variant=SCN:")
+    assert demo_experiment(tmp_path / "run", "features", *arguments) == 1
+    assert "with the splits ['test', 'train'" in capsys.readouterr().err
+    assert not (tmp_path / "run/SCN/seed0/checkpoints").exists()
+
+
 def test_a_dry_run_lists_what_is_done_and_to_do(experiment, capsys):
     arguments = ("--dry_run", "--variant=deep: --learning_rate=0.01")
     assert experiment(*arguments) == 0
@@ -151,6 +177,9 @@ def test_a_variant_that_fails_is_named_and_left_out(experiment, capsys):
         ("deep: --epochs=-1", "epochs"),
         ("SCN: --epochs=3", "Two variants have one name"),
         ("deep", "wanted a name"),
+        ("deep: --seed=1", "seed cannot differ between rows"),
+        ("test: --judge_on=test", "Rows judged on test and on val"),
+        ("random: --proposals=uniform", "rows need different records"),
     ],
 )
 def test_a_wrong_variant_is_found_before_anything_runs(

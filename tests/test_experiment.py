@@ -11,8 +11,8 @@ from tfrecords.errors import InputError
 
 
 def test_a_variant_is_a_name_and_flags():
-    variant = Variant.parse("deep neck: --train_from=a  '--run_dir=b c'")
-    assert variant == Variant("deep neck", ("--train_from=a", "--run_dir=b c"))
+    variant = Variant.parse("deep neck: --train_from=a  '--data_dir=b c'")
+    assert variant == Variant("deep neck", ("--train_from=a", "--data_dir=b c"))
     assert Variant.parse("plain:") == Variant("plain")
     assert Variant.parse("original: untrained") == Variant(
         "original", (), trained=False
@@ -28,6 +28,12 @@ def test_a_variant_is_a_name_and_flags():
 def test_what_is_no_variant_is_refused_by_name(text):
     with pytest.raises(InputError, match="wanted a name, a colon and flags"):
         Variant.parse(text)
+
+
+@pytest.mark.parametrize("flag", ["--seed=5", "--run_dir=a", "--dry_run"])
+def test_what_is_of_all_rows_is_no_flag_of_one(flag):
+    with pytest.raises(InputError, match="cannot differ between rows"):
+        Variant.parse(f"deep: --epochs=1 {flag}")
 
 
 def test_outcomes_are_grouped_in_order():

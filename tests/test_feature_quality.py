@@ -10,6 +10,7 @@ from scn_tf.experiments import feature_quality
 from scn_tf.experiments.feature_quality import measure_features
 from scn_tf.experiments.feature_quality import measure_parts
 from scn_tf.experiments.feature_quality import parts_of
+from scn_tf.experiments.feature_quality import require_labels
 from scn_tf.experiments.feature_quality import vectors_of
 from scn_tf.run_data import learning_part
 from scn_tf.unit_length import of_unit_length
@@ -44,13 +45,15 @@ def test_a_trained_run_is_measured_beside_the_original(run):
         means = [values[kind][name]["mean"] for name in ("original", "h1")]
         assert over["difference"] == pytest.approx(means[1] - means[0])
         assert over["interval"][0] <= over["interval"][1]
-    assert values["losses"]["over_floor"] < values["losses"]["permuted"]
+    losses = values["losses"]
+    assert losses["over_floor"] < losses["permuted_over_floor"]
 
 
 def test_a_part_of_train_shares_no_photograph_with_the_rest(run):
     config = dataclasses.replace(run.config, judge_on="train_part")
     part_run = types.SimpleNamespace(
         config=config,
+        restored_step=run.restored_step,
         manifest=run.manifest,
         graph=run.graph,
         vectors=run.vectors,
@@ -89,8 +92,49 @@ def test_zero_rows_stay_zero():
     np.testing.assert_array_equal(rows, [[0.6, 0.8], [0.0, 0.0]])
 
 
-def test_photographs_without_labels_are_refused(run, monkeypatch):
-    monkeypatch.setitem(run.manifest.splits, "val", run.manifest.splits["val"])
+def test_photographs_that_nothing_can_be_judged_by_are_refused(
+    run, monkeypatch
+):
+    require_labels(run)
+    tested = dataclasses.replace(run.config, judge_on="test")
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "config", tested)
+        with pytest.raises(InputError, match=r"\['test', 'train', 'val'\]"):
+            require_labels(run)
     monkeypatch.delitem(run.manifest.splits, "val")
     with pytest.raises(InputError, match="labeled photographs"):
-        measure_features(run)
+        require_labels(run)
+
+
+@pytest.mark.parametrize(
+    "other", [{"precision": "bfloat16"}, {"image_size": 160}]
+)
+def test_original_features_are_fitted_once_for_what_decides_them(
+    run, monkeypatch, other
+):
+    monkeypatch.setattr(feature_quality, "_ORIGINALS", {})
+    size = other.pop("image_size", run.backbone.image_size)
+    changed = types.SimpleNamespace(
+        config=dataclasses.replace(run.config, **other),
+        network_digest=run.network_digest,
+        manifest=run.manifest,
+        graph=run.graph,
+        data_digest=run.data_digest,
+        backbone=dataclasses.replace(run.backbone, image_size=size),
+    )
+    fits = []
+
+    def fit(name):
+        fits.append(name)
+        return np.zeros(1), {"mean": len(fits)}
+
+    for asked, mean in ((run, 1), (run, 1), (changed, 2), (run, 1)):
+        found = feature_quality._remembered(fit, asked, "objects")
+        assert found("original")[1]["mean"] == mean
+
+
+def test_a_folder_with_a_checkpoint_is_not_yet_a_trained_network(
+    run, monkeypatch
+):
+    monkeypatch.setattr(run, "restored_step", 0)
+    assert set(vectors_of(run, ("val",), "images")) == {"original"}

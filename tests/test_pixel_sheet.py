@@ -3,8 +3,10 @@
 import types
 
 import numpy as np
+import pytest
 
 from scn_tf.experiments import pixel_sheet
+from tfrecords.errors import InputError
 from tfrecords.pair_graph import PairGraph
 
 
@@ -50,6 +52,14 @@ def test_right_templates_are_counted_by_label(tmp_path):
     run = small_run(tmp_path, lambda nodes, truth: 0.75 + 0.25 * truth)
     result = pixel_sheet.right_templates(run)
     assert result == {"share": 0.5, "shares": {"black": 0.0, "white": 1.0}}
+
+
+def test_targets_without_a_label_are_refused(tmp_path):
+    run = small_run(tmp_path, lambda nodes, truth: truth)
+    pixel_sheet.require_labeled_targets(run)
+    run.graph(("val",)).labels[1] = -1
+    with pytest.raises(InputError, match="1 pairs of .* without a label"):
+        pixel_sheet.require_labeled_targets(run)
 
 
 def test_predictions_are_kept_at_the_papers_epochs_and_the_last(tmp_path):

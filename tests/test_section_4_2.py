@@ -66,3 +66,4 @@ def test_proposals_without_labels_are_refused(command, tmp_path, capsys):
     )
     assert code == 1
     assert "labeled boxes as proposals" in capsys.readouterr().err
+    assert not list((tmp_path / "run").glob("*/*/checkpoints"))

@@ -90,7 +90,10 @@ def values(**means):
         "objects": kind,
         "images": kind,
         "judged_on": "val",
+        "network": "pre-trained",
         "low_shot": {
+            "fewer_positives": {"sheep": 46},
+            "fewer_negatives": {},
             "num_examples": list(NUM_EXAMPLES),
             "curves": {name: curve(mean) for name, mean in shown.items()},
             "C": 1.0,
@@ -120,6 +123,27 @@ def test_the_tables_hold_what_was_measured():
     # Two draws of two seeds, each against the original on the same draw.
     assert gains["SCN: h1"] == ("2.00 ± 1.15",) * 8
     assert gains["SCN: joined"] == ("2.00 ± 0.00",) * 8
+
+
+def test_classes_with_too_few_examples_are_named():
+    report = voc2007_report([Outcome("original", 0, values(original=80.0))])
+    (low_shot,) = (t for t in report.tables if t.name == "low_shot")
+    assert "96 examples per class" in low_shot.notes[-1]
+    assert low_shot.notes[-1].endswith("all there are: 46 sheep positives.")
+
+
+def test_gains_are_over_the_original_of_the_same_weights():
+    other = values(original=70.0, h1=90.0, joined=90.0)
+    report = voc2007_report(
+        [
+            Outcome("original", 0, values(original=80.0)),
+            Outcome("SCN", 0, values(original=80.0, h1=81.0, joined=82.0)),
+            Outcome("SCN", 1, other | {"network": "of seed 1"}),
+        ]
+    )
+    (table,) = (t for t in report.tables if t.name == "low_shot_gains")
+    gains = {row[0]: row[1:] for row in table.rows}
+    assert gains["SCN: h1"] == ("1.00 ± 0.00",) * 8
 
 
 def test_without_the_original_there_is_no_gain_to_tell():

@@ -36,15 +36,6 @@ def test_the_real_records_are_counted(voc_run):
     assert 7 * 200 < proposals <= 8 * 200
 
 
-def test_records_of_another_place_are_linked(demo_run, command, tmp_path):
-    arguments = [f"--run_dir={tmp_path}/run", "--stages=records"]
-    records = f"--records_dir={demo_run}/records"
-    assert command(DEMO, records, *arguments) == 0
-    link = tmp_path / "run" / "records"
-    assert link.is_symlink()
-    assert link.resolve() == (demo_run / "records").resolve()
-
-
 def test_training_from_the_input_runs_live(demo_run, command, tmp_path):
     arguments = [
         f"--run_dir={tmp_path}/run",

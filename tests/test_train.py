@@ -320,6 +320,17 @@ def test_a_signal_saves_the_step_and_the_run_goes_on_without_a_seam(tmp_path):
             assert one[name] == other[name], name
 
 
+def test_an_epoch_at_whose_end_a_signal_came_is_shown(tmp_path):
+    options = TrainOptions(epochs=3, learning_rate=0.01)
+    pace = PaceOptions(steps_per_call=4)  # an epoch
+    learner = StopsSoon(tmp_path, options=options, pace=pace)
+    shown = []
+    learner.training = dataclasses.replace(learner.training, show=shown.append)
+    with pytest.raises(TrainingStopped, match="after step 4"):
+        learner.fit()
+    assert shown == [0, 4]
+
+
 @pytest.mark.parametrize(
     "save_every", [pytest.param("1", marks=pytest.mark.slow), "3"]
 )

@@ -56,20 +56,22 @@ def bootstrap_difference(
         points; "mean" and "interval" (2.5th and 97.5th percentile) of the
         draws; "draws": how many had a class to measure; "groups": G; "form".
         A class without a positive or a negative in a draw is out of it.
+        Where no class can be measured the first three are None.
 
     Raises:
-        ValueError: if shapes differ, or no class can be measured.
+        ValueError: if shapes differ.
     """
     _check(targets, scores_before, scores_after, groups)
     unfitted = np.isnan(scores_before) | np.isnan(scores_after)
     targets = np.where(unfitted.any(axis=0), -1, targets)
-    before, after = (
-        _mean(targets, scores, classes, form)
-        for scores in (scores_before, scores_after)
-    )
+    before = _mean(targets, scores_before, classes, form)
+    after = _mean(targets, scores_after, classes, form)
     if groups is None:
         groups = np.arange(len(targets))
     ids, group = np.unique(groups, return_inverse=True)
+    rest = {"groups": len(ids), "form": form}
+    if before is None or after is None:
+        return {"difference": None, **_summary(np.empty(0)), **rest}
     rankings = [
         _rankings(targets, scores) for scores in (scores_before, scores_after)
     ]
@@ -78,10 +80,8 @@ def bootstrap_difference(
     for start in range(0, draws, _CHUNK):
         number = min(_CHUNK, draws - start)
         counts = _counts(rng, len(ids), number)[group]  # [M, number]
-        first, second = (_means(one, counts, form) for one in rankings)
-        differences.append(second - first)
+        differences.append(_difference(rankings, counts, form))
     summary = _summary(np.concatenate(differences))
-    rest = {"groups": len(ids), "form": form}
     return {"difference": after - before, **summary, **rest}
 
 
@@ -124,12 +124,9 @@ def _counts(
 
 def _mean(
     targets: np.ndarray, scores: np.ndarray, classes: Sequence[str], form: str
-) -> float:
+) -> float | None:
     per_class = average_precisions(targets, scores, classes, form)
-    mean, _ = mean_average_precision(per_class)
-    if mean is None:
-        raise ValueError("No class has both a positive and a negative row.")
-    return mean
+    return mean_average_precision(per_class)[0]
 
 
 def _rankings(targets: np.ndarray, scores: np.ndarray) -> list[_Ranking]:
@@ -139,6 +136,14 @@ def _rankings(targets: np.ndarray, scores: np.ndarray) -> list[_Ranking]:
         for target, score in zip(targets.T, scores.T, strict=True)
         if {0, 1} <= set(np.unique(target).tolist())
     ]
+
+
+def _difference(
+    rankings: Sequence[Sequence[_Ranking]], counts: np.ndarray, form: str
+) -> np.ndarray:
+    """[B] mAP of the second rankings minus that of the first."""
+    first, second = (_means(one, counts, form) for one in rankings)
+    return second - first
 
 
 def _means(
@@ -155,7 +160,7 @@ def _means(
 def _summary(differences: np.ndarray) -> dict:
     measured = differences[np.isfinite(differences)]
     if not len(measured):
-        raise ValueError("No draw had both a positive and a negative row.")
+        return {"mean": None, "interval": None, "draws": 0}
     low, high = np.percentile(measured, _INTERVAL)
     return {
         "mean": float(measured.mean()),

@@ -4,6 +4,8 @@ In: measured values by variant. Out: a PNG file.
 """
 
 import pathlib
+import warnings
+from collections.abc import Callable
 
 import numpy as np
 
@@ -36,9 +38,9 @@ def draw_class_bars(
     for index, (name, values) in enumerate(rows.items()):
         axes.bar(
             places - _BAR / 2 + (index + 0.5) * width,
-            np.nan_to_num(values.mean(axis=0)),
+            np.nan_to_num(_over_seeds(np.nanmean, values)),
             width,
-            yerr=values.std(axis=0) if len(values) > 1 else None,
+            yerr=_over_seeds(np.nanstd, values, ddof=1),
             error_kw={"elinewidth": 0.6},
             label=name,
             color=f"C{index}" if index else "#9aa5b1",
@@ -58,6 +60,13 @@ def draw_class_bars(
 
 def _result(part: dict) -> dict:
     return part["h1"] if "h1" in part else part["original"]
+
+
+def _over_seeds(statistic: Callable, values: np.ndarray, **more) -> np.ndarray:
+    """Of the seeds that have a value; nan where too few have, unwarned."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return statistic(values, axis=0, **more)
 
 
 def _aps(part: dict) -> list[float | None]:

@@ -6,8 +6,8 @@ once it was measured; tables and pictures beside them. What is measured is
 not measured again: the same command continues an experiment.
 """
 
+import contextlib
 import copy
-import dataclasses
 import gc
 import hashlib
 import json
@@ -28,6 +28,7 @@ from scn_tf.experiments.experiment import Report
 from scn_tf.experiments.experiment import Variant
 from scn_tf.run import Run
 from scn_tf.run_folder import write_experiment
+from scn_tf.run_records import make_records
 from tfrecords.errors import InputError
 from tfrecords.files import replacing
 from tfrecords.options import BuildOptions
@@ -75,6 +76,7 @@ class Driver:
         if self._config.dry_run:
             return self._plan_text(plan)
         write_experiment(self._folder, self._config.values, self._config.plan)
+        self._renew_records(plan)
         outcomes, failures = [], []
         for place, (variant, seed) in enumerate(plan):
             self._announce(place, len(plan), variant, seed)
@@ -93,11 +95,28 @@ class Driver:
             self._experiment.report(outcomes), outcomes, failures
         )
 
+    def _renew_records(self, plan: list[tuple[Variant, int]]) -> None:
+        """Builds all records where any row is to be measured.
+
+        So that rows which were measured on others are not put beside it.
+        Records that cannot be built are told of when it is their turn.
+        """
+        configs = [self._variant_config(*row) for row in plan]
+        measured = [
+            row_folder.read_values(config, self._experiment, variant)
+            for config, (variant, _) in zip(configs, plan, strict=True)
+        ]
+        if None not in measured:
+            return
+        for config in {c.records_dir: c for c in configs}.values():
+            with contextlib.suppress(InputError):
+                make_records(config)
+
     def _plan_text(self, plan: list[tuple[Variant, int]]) -> str:
         lines = [self._experiment.title]
         for variant, seed in plan:
             config = self._variant_config(variant, seed)
-            values = row_folder.read_values(config, self._experiment)
+            values = row_folder.read_values(config, self._experiment, variant)
             done = "to do" if values is None else "measured"
             own = " ".join(variant.flags) or "no flags of its own"
             lines.append(f"  {done:<9} {config.run_dir}: {own}")
@@ -109,8 +128,9 @@ class Driver:
         names = [variant.name for variant in variants]
         if len(set(names)) < len(names):
             raise InputError(f"Two variants have one name: {names}.")
-        for variant in variants:
-            self._variant_config(variant, 0)  # a wrong flag is found now
+        configs = [self._variant_config(variant, 0) for variant in variants]
+        _require_one_judge(configs)
+        _require_own_records(configs)
         variants = variants[: self._config.plan.max_variants or None]
         return [
             (variant, seed)
@@ -122,26 +142,26 @@ class Driver:
     def _variant_config(self, variant: Variant, seed: int) -> Config:
         """The config of one run: the command's, but for the variant's flags."""
         values = copy.deepcopy(self._values)
+        # What stands in a flagfile of the variant gives way to these.
         own = [f"--run_dir={self._folder / variant.name / f'seed{seed}'}"]
-        if not self._config.values["cache_dir"]:
-            own.append(f"--cache_dir={self._folder / 'cache'}")
+        own += [f"--seed={seed}"]
+        if not self._experiment.new_records_per_seed:
+            own += [f"--records_seed={self._config.records.seed}"]
+        if not values.cache_dir:
+            values.cache_dir = str(self._folder / "cache")
         try:
-            values(["experiment", *own, f"--seed={seed}", *variant.flags])
+            values(["experiment", *variant.flags, *own])
             config = self._config_of(values)
+            if not values.records_dir:
+                name = _records_name(config.records)
+                values.records_dir = str(self._config.records_dir / name)
+                config = self._config_of(values)
         except flags.Error as error:
             raise InputError(
                 f"Variant {variant.name!r} ({' '.join(variant.flags)}): {error}"
             ) from error
         self._require_judge(variant, config)
-        records = config.records
-        if not self._experiment.new_records_per_seed:
-            records = dataclasses.replace(
-                records, seed=self._config.records.seed
-            )
-        folder = self._config.records_dir
-        if not self._config.values["records_dir"]:
-            folder /= _records_name(records)
-        return dataclasses.replace(config, records=records, records_dir=folder)
+        return config
 
     def _require_judge(self, variant: Variant, config: Config) -> None:
         judges = self._experiment.judges
@@ -162,7 +182,7 @@ class Driver:
     def _outcome(self, variant: Variant, seed: int) -> dict:
         """Trains and measures one run, or reads what an earlier call left."""
         config = self._variant_config(variant, seed)
-        finished = row_folder.read_values(config, self._experiment)
+        finished = row_folder.read_values(config, self._experiment, variant)
         if finished is not None:
             return finished
         run = stages.start(config)
@@ -173,12 +193,14 @@ class Driver:
             del run
             keras.backend.clear_session()
             gc.collect()
-        row_folder.write_values(config, self._experiment, values)
+        row_folder.write_values(config, self._experiment, variant, values)
         self._measured += 1
         return values
 
     def _measure(self, run: Run, variant: Variant) -> dict:
         stages.build_records(run)
+        if self._experiment.require:
+            self._experiment.require(run)
         if variant.trained:
             splits = (run.config.train_split, run.config.judge_on)
             if splits == ("trainval", "val"):
@@ -232,6 +254,28 @@ class Driver:
         for name, draw in report.draw.items():
             draw(self._folder / f"{name}.png")
         return text
+
+
+def _require_one_judge(configs: list[Config]) -> None:
+    judges = sorted({config.judge_on for config in configs})
+    if len(judges) > 1:
+        raise InputError(
+            f"Rows judged on {' and on '.join(judges)} cannot stand in one "
+            "table: give --judge_on once, for all."
+        )
+
+
+def _require_own_records(configs: list[Config]) -> None:
+    """Refuses one folder of records for rows that want different ones."""
+    wanted = {}
+    for config in configs:
+        name = _records_name(config.records)
+        if wanted.setdefault(config.records_dir, name) != name:
+            raise InputError(
+                f"--records_dir={config.records_dir} is one folder, but the "
+                "rows need different records. Leave it out and give "
+                "--data_dir, and each gets its own."
+            )
 
 
 def _records_name(records: BuildOptions) -> str:

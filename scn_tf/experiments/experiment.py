@@ -16,6 +16,12 @@ from scn_tf.run import Run
 from tfrecords.errors import InputError
 from tfrecords.files import replacing
 
+# Flags of the whole experiment, or set for every row by its driver.
+_OF_ALL = {
+    *("run_dir", "seed", "seeds", "records_seed", "stages", "dry_run"),
+    *("experiment", "variant", "max_variants"),
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
@@ -39,7 +45,8 @@ class Variant:
         "NAME: untrained --flag=value" is a variant that is not trained.
 
         Raises:
-            InputError: if there is no name, or what follows are no flags.
+            InputError: if there is no name, or what follows are no flags, or
+                flags that are not a row's to choose.
         """
         name, colon, rest = text.partition(":")
         name, words = name.strip(), shlex.split(rest)
@@ -51,6 +58,12 @@ class Variant:
                 f"--variant={text!r}: wanted a name, a colon and flags, such "
                 "as 'deep: --train_from=block_14_expand', or 'NAME: "
                 "untrained'. The name may hold no slash."
+            )
+        refused = {word[2:].partition("=")[0] for word in words} & _OF_ALL
+        if refused:
+            raise InputError(
+                f"--variant={text!r}: {', '.join(sorted(refused))} cannot "
+                "differ between rows. Seeds are given by --seeds."
             )
         return cls(name, tuple(words), trained)
 
@@ -94,6 +107,8 @@ class Experiment:
         variants: the config of the command -> variants, unless --variant
             names others.
         measure: a run whose network is trained -> numbers, ready for JSON.
+        require: a run whose records are built -> InputError if they lack
+            what `measure` needs; asked before anything is trained.
         report: outcomes of all variants and seeds -> tables and pictures.
         watch: called with the run and the epochs it has had, at the start
             and after every epoch.
@@ -107,6 +122,7 @@ class Experiment:
     variants: Callable[[Config], tuple[Variant, ...]]
     measure: Callable[[Run], dict]
     report: Callable[[list[Outcome]], Report]
+    require: Callable[[Run], None] | None = None
     watch: Callable[[Run, int], None] | None = None
     new_records_per_seed: bool = False
     judges: tuple[str, ...] = ("val",)

@@ -17,7 +17,6 @@ from scn_tf.evaluation.linear_svm import svm_scores
 from scn_tf.evaluation.svm_protocol import LinearSvmProtocol
 from scn_tf.run import Run
 from scn_tf.run_data import learning_part
-from scn_tf.run_folder import is_trained
 from scn_tf.unit_length import side_by_side
 from tfrecords.errors import InputError
 from tfrecords.pair_graph import PairGraph
@@ -45,6 +44,26 @@ class Part:
         return Part(vectors, self.targets[chosen], self.image[chosen])
 
 
+def require_labels(run: Run) -> None:
+    """Refuses photographs that nothing can be judged by.
+
+    Args:
+        run: whose records are built.
+
+    Raises:
+        InputError: if they have no labels or lack a split.
+    """
+    there = set(run.manifest.splits)
+    wanted = {"train", "val", *{"test"} & {run.config.judge_on}}
+    if not run.manifest.classes or not wanted <= there:
+        raise InputError(
+            "This experiment needs labeled photographs with the splits "
+            f"{sorted(wanted)}; {run.config.records_dir} holds "
+            f"{len(run.manifest.classes)} classes and the splits "
+            f"{sorted(there)}."
+        )
+
+
 def measure_features(run: Run) -> dict:
     """Returns what the features of a run are worth.
 
@@ -57,10 +76,7 @@ def measure_features(run: Run) -> dict:
         "over_original", what `bootstrap_difference` returns. Of a trained run
         also "moved" by kind, the mean of |h1 - original| over that of
         |original| on the judged rows, and "losses" as `ContextCheck.measure`
-        returns them.
-
-    Raises:
-        InputError: if the photographs have no labels or no val split.
+        returns them; "judged_on", the value of --judge_on.
     """
     return measure_parts(run, {kind: parts_of(run, kind) for kind in KINDS})
 
@@ -72,8 +88,8 @@ def measure_parts(run: Run, parts: dict[str, tuple[Part, Part]]) -> dict:
         run: where they are from.
         parts: by kind what `parts_of` returned.
     """
-    values = {}
-    if is_trained(run.config.run_dir):
+    values = {"judged_on": run.config.judge_on}
+    if run.restored_step:
         values["losses"] = run.context_check(0).measure()
     for kind, (fitted, judged) in parts.items():
         values[kind] = _worth(run, kind, fitted, judged)
@@ -96,17 +112,7 @@ def parts_of(run: Run, kind: str) -> tuple[Part, Part]:
     Args:
         run: as its networks are now.
         kind: "objects" or "images".
-
-    Raises:
-        InputError: if the photographs have no labels or lack a split.
     """
-    there = set(run.manifest.splits)
-    if not run.manifest.classes or not {"train", "val"} <= there:
-        raise InputError(
-            "This experiment needs labeled photographs with a train and a val "
-            f"split; {run.config.records_dir} holds {len(run.manifest.classes)}"
-            f" classes and the splits {sorted(there)}."
-        )
     if run.config.judge_on == "train_part":
         whole = _part(run, ("train",), kind)
         number = len(run.graph(("train",)).image_ids)
@@ -139,7 +145,7 @@ def vectors_of(
         "joined" [N, 2 D]: both, each row of unit length.
     """
     original = run.vectors(splits, kind, original=True)
-    if not is_trained(run.config.run_dir):
+    if not run.restored_step:
         return {"original": original}
     h1 = run.vectors(splits, kind)
     joined = side_by_side(original, h1)
@@ -158,8 +164,8 @@ def _remembered(fit: Callable, run: Run, kind: str) -> Callable:
         run.network_digest,
         *(run.data_digest(run.graph((s,)), kind) for s in run.manifest.splits),
         *(kind, config.judge_on, config.svm_c, config.svm_normalize),
-        config.cache_dtype,
-        run.backbone.cut,
+        *(config.cache_dtype, config.precision, run.backbone.cut),
+        *(config.backbone, run.backbone.image_size),
     )
 
     def found(name: str) -> tuple[np.ndarray, dict]:

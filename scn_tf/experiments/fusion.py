@@ -25,6 +25,7 @@ from scn_tf.experiments.experiment import Experiment
 from scn_tf.experiments.experiment import Outcome
 from scn_tf.experiments.experiment import Report
 from scn_tf.experiments.experiment import Variant
+from scn_tf.experiments.feature_quality import require_labels
 from scn_tf.experiments.table import Table
 from scn_tf.offsets import PairOffsets
 from scn_tf.run import Run
@@ -120,16 +121,20 @@ def context_features(run: Run, split: str) -> dict[str, np.ndarray]:
     splits = (split,)
     graph = run.graph(splits)
     images = run.vectors(splits, "images", original=True)
-    own = np.asarray(run.cache(splits, "proposals").targets, np.float32)
+    own = np.asarray(run.proposal_features(splits), np.float32)
     pairs = pairs_to_objects(graph)
     extended = with_objects(graph, pairs)
-    unit, seed = run.config.offset_unit, run.config.seed
+    config = run.config
+    # A network that was trained on permuted offsets never saw others.
+    always = config.offset_control == "permuted"
     h1 = run.source_vectors(graph, splits, np.arange(len(graph.boxes)))
     rows = pairs[:, 1] - len(graph.boxes)
     number = len(graph.object_boxes)
 
     def predicted(permuted: bool) -> np.ndarray:
-        offsets = PairOffsets(extended, unit, permuted, seed)
+        offsets = PairOffsets(
+            extended, config.offset_unit, permuted or always, config.seed
+        )
         total = np.zeros((number, run.head.num_targets), np.float32)
         for start in range(0, len(pairs), _CHUNK):
             part = slice(start, start + _CHUNK)
@@ -234,5 +239,6 @@ FUSION = Experiment(
     _trained,
     measure_fusion,
     fusion_report,
+    require_labels,
     version=3,
 )

@@ -7,6 +7,7 @@ to the right template.
 """
 
 import pathlib
+import string
 
 import numpy as np
 
@@ -14,11 +15,29 @@ from scn_tf.pixel_targets import as_pictures
 from scn_tf.run import Run
 from scn_tf.visualize_results import new_figure
 from scn_tf.visualize_results import save_png
+from tfrecords.errors import InputError
 from tfrecords.files import replacing
 from tfrecords.reader import load_picture
 
 _EPOCHS = (1, 2, 3, 4, 5, 6, 21, 27, 35)  # those of the paper
 _SIDE = 0.9  # of a picture, in inches
+
+
+def require_labeled_targets(run: Run) -> None:
+    """Refuses targets without a label: each label has a row and a template.
+
+    Raises:
+        InputError: if a target has none.
+    """
+    for splits in {run.train_splits, run.held_out_splits}:
+        graph = run.graph(splits)
+        without = int((graph.labels[graph.pairs[:, 1]] < 0).sum())
+        if without:
+            raise InputError(
+                f"{without} pairs of {' and '.join(splits)} have a target "
+                "without a label. Figure 4 needs labeled boxes as proposals: "
+                "--proposals=ground_truth --boxes_per_image=0."
+            )
 
 
 def keep_predictions(run: Run, epoch: int) -> None:
@@ -69,7 +88,8 @@ def draw_sheet(run: Run, path: pathlib.Path) -> None:
                 axes.set_title(title, fontsize=8)
         label = graph.labels[pairs[row, 1]]
         name = run.manifest.classes[label]
-        grid[row, 0].set_ylabel(f"({'abcdefgh'[row]}) {name}", fontsize=8)
+        letter = string.ascii_lowercase[row % 26]
+        grid[row, 0].set_ylabel(f"({letter}) {name}", fontsize=8)
     path.parent.mkdir(exist_ok=True)
     save_png(figure, path)
 

@@ -150,6 +150,7 @@ FIGURE_4 = Experiment(
     _pixel_controls,
     measure_pixels,
     pixels_report,
+    pixel_sheet.require_labeled_targets,
     watch=pixel_sheet.keep_predictions,
     new_records_per_seed=True,
 )

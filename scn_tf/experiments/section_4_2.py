@@ -18,11 +18,13 @@ from scn_tf.experiments.experiment import Outcome
 from scn_tf.experiments.experiment import picture_copied
 from scn_tf.experiments.experiment import Report
 from scn_tf.experiments.experiment import Variant
+from scn_tf.experiments.feature_quality import require_labels
 from scn_tf.experiments.table import Table
 from scn_tf.run import Run
 from scn_tf.unit_length import side_by_side
 from tfrecords.boxes import paired_iou
 from tfrecords.errors import InputError
+from tfrecords.pair_graph import PairGraph
 
 _FEATURES = ("h3", "own", "both", "partner", "mean")
 _NAMES = {
@@ -56,9 +58,6 @@ def measure_context(run: Run) -> dict:
         percent, and "C"; "splits": "pairs", "under_0.2_iou" and "one_class"
         of train and val; "losses" as `ContextCheck.measure` returns them;
         "pictures": by name without ending, the files drawn.
-
-    Raises:
-        InputError: if the proposals have no labels.
     """
     train, test = (_Pairs(run, split) for split in ("train", "val"))
     said = {name: _said(run, train, test, name) for name in _FEATURES}
@@ -80,26 +79,35 @@ def measure_context(run: Run) -> dict:
     }
 
 
-class _Pairs:
-    """The pairs of a split with known labels, and their features."""
-
-    def __init__(self, run: Run, split: str) -> None:
-        graph = run.graph((split,))
-        known = (graph.labels[graph.pairs] >= 0).all(axis=1)
-        self.pairs = graph.pairs[known]
-        if not len(self.pairs):
+def _require_labeled_pairs(run: Run) -> None:
+    require_labels(run)
+    for split in ("train", "val"):
+        if not len(_labeled_pairs(run.graph((split,)))):
             raise InputError(
                 f"No pair of {split} has labeled patches. Table 1 needs "
                 "labeled boxes as proposals: --proposals=ground_truth "
                 "--boxes_per_image=0."
             )
+
+
+def _labeled_pairs(graph: PairGraph) -> np.ndarray:
+    """[P, 2] pairs of which both patches have a class."""
+    return graph.pairs[(graph.labels[graph.pairs] >= 0).all(axis=1)]
+
+
+class _Pairs:
+    """The pairs of a split with known labels, and their features."""
+
+    def __init__(self, run: Run, split: str) -> None:
+        graph = run.graph((split,))
+        self.pairs = _labeled_pairs(graph)
         self.labels = graph.labels[self.pairs]  # [P, 2] source, target
         self.image = graph.patch_image[self.pairs[:, 0]]
         self._boxes = graph.boxes[self.pairs]
         splits = (split,)
         partner = run.source_vectors(graph, splits, self.pairs[:, 0])
-        targets = run.cache(splits, "proposals").targets
-        own = np.asarray(targets[self.pairs[:, 1]], np.float32)
+        features = run.proposal_features(splits)
+        own = np.asarray(features[self.pairs[:, 1]], np.float32)
         h3 = run.predictions(partner, run.offsets(splits)(self.pairs))
         self.features = {
             "h3": h3,
@@ -154,16 +162,17 @@ def _accuracy(test: _Pairs, said: np.ndarray, c: float) -> dict:
 def context_report(outcomes: list[Outcome]) -> Report:
     """Makes Table 1 and the table of what the pairs are."""
     grouped = by_variant(outcomes)
-    rows = []
+    rows, untrained = [], {}
     for variant, values in grouped.items():
         for name in _FEATURES:
-            # Of features that nothing was trained for one row is enough.
-            if name in ("own", "mean") and rows and variant != "SCN":
-                continue
             cells = [
                 spread_text([value[name][part] for value in values], 1)
                 for part in ("all", "different", "same")
             ]
+            # Of features that nothing was trained for one row is enough.
+            if name in ("own", "mean") and cells == untrained.get(name):
+                continue
+            untrained.setdefault(name, cells)
             told = (
                 _PAPER.get(name, ("",) * 3) if variant == "SCN" else ("",) * 3
             )
@@ -212,5 +221,6 @@ TABLE_1 = Experiment(
     _controls,
     measure_context,
     context_report,
+    _require_labeled_pairs,
     version=2,
 )

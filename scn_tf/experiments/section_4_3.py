@@ -21,6 +21,7 @@ from scn_tf.experiments.experiment import Report
 from scn_tf.experiments.experiment import Variant
 from scn_tf.experiments.feature_quality import KINDS
 from scn_tf.experiments.feature_quality import measure_features
+from scn_tf.experiments.feature_quality import require_labels
 from scn_tf.experiments.table import Table
 from scn_tf.judge_flags import JUDGES
 
@@ -30,13 +31,14 @@ _COLUMNS = (
     *("crops h1", "crops joined", "images h1", "images joined"),
     *("moved", "loss / floor", "permuted"),
 )
-_NOTES = (
-    "mAP in %, linear SVM, mean ± standard deviation over seeds; joined: the "
-    "original and the trained features side by side, each of unit length; in "
-    "the row of the original network both are its own. moved: mean of |h1 - "
-    "original| over that of |original| on crops. loss / floor: held-out loss "
-    "of Eq. 2 over the best constant prediction (with --train_split=trainval "
-    "these photographs were trained on); permuted: with permuted offsets.",
+_NOTE = (
+    "mAP in % on {judged_on}, linear SVM, mean ± standard deviation over "
+    "seeds; joined: the original and the trained features side by side, each "
+    "of unit length; in the row of the original network both are its own. "
+    "moved: mean of |h1 - original| over that of |original| on crops. loss / "
+    "floor: held-out loss of Eq. 2 over the best constant prediction (with "
+    "--train_split=trainval these photographs were trained on); permuted: with "
+    "permuted offsets."
 )
 _PAPER_NOTE = (
     "Columns marked 'paper' are the numbers of arXiv 1704.02998: VOC2012, its "
@@ -111,6 +113,7 @@ def features_report(
     """
     paper = paper or {}
     grouped = by_variant(outcomes)
+    judged_on = outcomes[0].values["judged_on"]
     rows = []
     for row in [*grouped, *(row for row in paper if row not in grouped)]:
         values = grouped.get(row)
@@ -123,7 +126,7 @@ def features_report(
         title,
         ("", "seeds", *_COLUMNS, *paper_columns),
         tuple(rows),
-        _NOTES + ((_PAPER_NOTE,) if paper else ()),
+        (_NOTE.format(judged_on=judged_on), *((_PAPER_NOTE,) * bool(paper))),
     )
     draw = {
         f"{name}_classes_{kind}": functools.partial(
@@ -184,7 +187,9 @@ FEATURES = Experiment(
     _no_variants,
     measure_features,
     features_report,
+    require=require_labels,
     judges=JUDGES,
+    version=2,
 )
 TABLE_2 = Experiment(
     "Table 2 and Figure 6: proposals (section 4.3)",
@@ -197,7 +202,9 @@ TABLE_2 = Experiment(
         paper=_TABLE_2,
         paper_columns=_TABLE_2_COLUMNS,
     ),
+    require=require_labels,
     judges=JUDGES,
+    version=2,
 )
 TABLE_3 = Experiment(
     "Table 3: which layers are trained (section 4.3)",
@@ -210,5 +217,7 @@ TABLE_3 = Experiment(
         paper=_TABLE_3,
         paper_columns=("paper: VGG19 crops",),
     ),
+    require=require_labels,
     judges=JUDGES,
+    version=2,
 )

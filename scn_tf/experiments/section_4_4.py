@@ -20,6 +20,7 @@ from scn_tf.experiments.experiment import Variant
 from scn_tf.experiments.feature_quality import KINDS
 from scn_tf.experiments.feature_quality import measure_parts
 from scn_tf.experiments.feature_quality import parts_of
+from scn_tf.experiments.feature_quality import require_labels
 from scn_tf.experiments.section_4_3 import features_report
 from scn_tf.experiments.section_4_3 import ORIGINAL
 from scn_tf.experiments.table import Table
@@ -48,7 +49,10 @@ def _variants(config: Config) -> tuple[Variant, ...]:
 
 
 def measure_voc2007(run: Run) -> dict:
-    """Returns what `measure_features` does, and "low_shot" on whole images."""
+    """Returns what `measure_features` does, and "low_shot" on whole images.
+
+    "network" is the digest of the network's weights as it came.
+    """
     parts = {kind: parts_of(run, kind) for kind in KINDS}
     values = measure_parts(run, parts)
     fitted, judged = parts["images"]
@@ -62,7 +66,7 @@ def measure_voc2007(run: Run) -> dict:
         LinearSvmProtocol((_LOW_SHOT_C,), normalize=run.config.svm_normalize),
         progress="low-shot SVMs",
     )
-    values["judged_on"] = run.config.judge_on
+    values["network"] = run.network_digest
     return values
 
 
@@ -143,7 +147,25 @@ def _low_shot_table(curves: dict) -> Table:
             "Mean and deviation of 5 draws, the same for all rows; first seed "
             f"of the training; C = {curves['C']:g}; protocol of Goyal et al. "
             "2019 (arXiv 1905.01235).",
+            *_fewer_text(curves),
         ),
+    )
+
+
+def _fewer_text(curves: dict) -> tuple[str, ...]:
+    """The classes that have fewer rows than the largest number asks for."""
+    fewer = [
+        f"{number} {name} {kind}"
+        for kind in ("positives", "negatives")
+        for name, number in curves[f"fewer_{kind}"].items()
+    ]
+    if not fewer:
+        return ()
+    most = max(NUM_EXAMPLES)
+    return (
+        f"For want of more, {most} examples per class (and of negatives as "
+        "many for every other class) are no more than all there are: "
+        f"{', '.join(fewer)}.",
     )
 
 
@@ -152,13 +174,19 @@ def _low_shot_gains(grouped: dict[str, list[dict]]) -> tuple[Table, ...]:
 
     Empty where the original network or a trained one was not measured.
     """
-    before = grouped.get("original", [{}])[0].get("low_shot")
-    if before is None or "original" not in before["curves"]:
+    before = grouped.get("original", [{}])[0]
+    if "original" not in before.get("low_shot", {}).get("curves", ()):
         return ()
-    draws = before["curves"]["original"]["draws"]
+    draws = before["low_shot"]["curves"]["original"]["draws"]
+    # Random weights differ from seed to seed, and so do the original features.
+    same = {
+        variant: [v for v in values if v["network"] == before["network"]]
+        for variant, values in grouped.items()
+    }
     rows = [
         (f"{variant}: {name}", *_gains(draws, values, name))
-        for variant, values in grouped.items()
+        for variant, values in same.items()
+        if values
         for name in values[0]["low_shot"]["curves"]
         if name != "original"
     ]
@@ -195,5 +223,7 @@ TABLE_4 = Experiment(
     _variants,
     measure_voc2007,
     voc2007_report,
+    require=require_labels,
     judges=JUDGES,
+    version=2,
 )
