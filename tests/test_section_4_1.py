@@ -5,12 +5,15 @@ The whole figures are slow; `test_offsets` holds their laws in short.
 
 import json
 import pathlib
+import types
 
 import numpy as np
 import pytest
 
+from scn_tf.experiments import EXPERIMENTS
 from scn_tf.experiments.experiment import Outcome
 from scn_tf.experiments.section_4_1 import losses_report
+from tfrecords.errors import InputError
 
 FLAGFILES = pathlib.Path(__file__).parents[1] / "scn_tf" / "flagfiles"
 
@@ -77,6 +80,15 @@ def test_predictions_are_kept_for_the_papers_epochs(figures):
     # The square of the second row is filled in the end.
     assert last[1].std() < 0.5 * first[1].std()
     assert (figures["fig4"] / "fig4_with_offsets.png").is_file()
+
+
+def test_pairs_that_were_trained_on_are_not_told_of_as_held_out():
+    for name in ("losses", "fig3", "fig4"):
+        run = types.SimpleNamespace(
+            train_splits=("train", "val"), held_out_splits=("val",)
+        )
+        with pytest.raises(InputError, match="none are: train on train and v"):
+            EXPERIMENTS[name].require(run)
 
 
 def test_the_table_shows_mean_and_range():

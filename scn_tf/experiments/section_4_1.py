@@ -20,6 +20,7 @@ from scn_tf.experiments.experiment import Variant
 from scn_tf.experiments.loss_bands import draw_loss_bands
 from scn_tf.experiments.table import Table
 from scn_tf.run import Run
+from tfrecords.errors import InputError
 
 _SHOWN = (1, 2, 5, 10, 20, 25, 50, 100, 200)  # epochs in the table
 
@@ -30,6 +31,21 @@ def _controls(config: Config) -> tuple[Variant, ...]:
         Variant("without offsets", ("--offset_gain=0",)),
         Variant("permuted offsets", ("--offset_control=permuted",)),
     )
+
+
+def _require_held_out(run: Run) -> None:
+    if set(run.held_out_splits) & set(run.train_splits):
+        raise InputError(
+            "This experiment tells of held-out pairs, and none are: train on "
+            f"{' and '.join(run.train_splits)}, held out "
+            f"{' and '.join(run.held_out_splits)}. Give photographs with a val "
+            "split, and --train_split=train or train_part."
+        )
+
+
+def _require_held_out_labels(run: Run) -> None:
+    _require_held_out(run)
+    pixel_sheet.require_labeled_targets(run)
 
 
 def measure_losses(run: Run) -> dict:
@@ -133,6 +149,7 @@ LOSSES = Experiment(
     _controls,
     measure_losses,
     losses_report,
+    _require_held_out,
 )
 FIGURE_3 = Experiment(
     "Figure 3: shapes with offsets, without, and with permuted ones",
@@ -143,6 +160,7 @@ FIGURE_3 = Experiment(
         name="fig3",
         title="Figure 3: loss on held-out shapes over its floor",
     ),
+    _require_held_out,
     new_records_per_seed=True,
 )
 FIGURE_4 = Experiment(
@@ -150,7 +168,7 @@ FIGURE_4 = Experiment(
     _pixel_controls,
     measure_pixels,
     pixels_report,
-    pixel_sheet.require_labeled_targets,
+    _require_held_out_labels,
     watch=pixel_sheet.keep_predictions,
     new_records_per_seed=True,
 )
