@@ -6,6 +6,10 @@ what it loaded, and what else was seen.
 
     python -m export.check DIR [--images=N --seed=S --size=PIXELS]
 
+The images are of the module's own size, as its keras.json states it, or of
+224 pixels where none states it. serving_jpeg resizes in a way of its own, so
+at another --size it is not checked.
+
 What is not installed, and what a module of strangers cannot do, is named as
 not checked.
 """
@@ -29,9 +33,11 @@ from export.comparison import num_bytes
 from export.comparison import size_ratio
 from export.consumers import LOADING
 from export.consumers import THOROUGH
+from export.consumers.saved_model import own_size
 from scn_tf.command_line import run_command
 from scn_tf.command_line import start
 
+_USUAL_SIZE = 224  # where a module does not say: that of most networks
 _SECONDS = 1.0  # of calls, by each consumer's stopwatch
 
 
@@ -49,7 +55,13 @@ def _flags() -> flags.FlagValues:
     values = flags.FlagValues()
     for name, default, least, text in (
         ("images", 4, 1, "Random images to try."),
-        ("size", 224, 1, "Of the images, in pixels."),
+        (
+            "size",
+            0,
+            0,
+            "Of the images, in pixels; 0: the module's own as its keras.json "
+            f"states it, or {_USUAL_SIZE} where none states it.",
+        ),
         ("seed", 0, 0, "Of the images."),
     ):
         flags.DEFINE_integer(
@@ -59,10 +71,10 @@ def _flags() -> flags.FlagValues:
 
 
 def _check(values: flags.FlagValues, module_dir: str) -> int:
-    images = np.random.default_rng(values.seed).random(
-        (values.images, values.size, values.size, 3), dtype=np.float32
-    )
+    side = values.size or own_size(module_dir) or _USUAL_SIZE
+    shape = (values.images, side, side, 3)
     try:
+        images = np.random.default_rng(values.seed).random(shape, np.float32)
         expected = _features(module_dir, images)
         ratio = size_ratio(module_dir)
     except Exception as error:
@@ -78,7 +90,10 @@ def _check(values: flags.FlagValues, module_dir: str) -> int:
         print(_row(_cells(result)), flush=True)
         is_good &= result.is_good
     size = f"{num_bytes(pathlib.Path(module_dir)):,} bytes"
-    print(f"{module_dir}: {size}, {ratio:.4f} times its variables")
+    print(
+        f"{module_dir}: {size}, {ratio:.4f} times its variables; images of "
+        f"{side} x {side} pixels"
+    )
     return 0 if is_good else 1
 
 

@@ -2,8 +2,10 @@
 
     python -m export.context_predictor --run_dir=RUN --output=DIR
 
-In: trunk, neck and head of a run. Out: a TensorFlow 2 SavedModel, read
-without any of our code by `tf.saved_model.load`:
+In: trunk, neck and head of a run. The checkpoint, and how much the neck keeps
+of what it learned, are as the flags of the run say where nothing else is
+said; the head is never blended. Out: a TensorFlow 2 SavedModel, read without
+any of our code by `tf.saved_model.load`:
 
     predict(images, offsets)   [B, H, W, 3] patches, [B, 8] offsets -> h3,
                                [B, D], all float32
@@ -30,8 +32,9 @@ import keras
 import tensorflow as tf
 from absl import flags
 
-from export.finished_run import open_run
+from export.finished_run import open_named_run
 from export.finished_run import run_flags
+from export.finished_run import taken_text
 from export.image_input import resized
 from export.module_folder import replacing_module
 from export.packed_weights import bare
@@ -102,7 +105,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _export(values: flags.FlagValues) -> int:
-    run = open_run(values.run_dir)
+    run = open_named_run(values)
     config = run.config
     save_context_predictor(
         run.backbone,
@@ -113,7 +116,7 @@ def _export(values: flags.FlagValues) -> int:
     )
     print(
         f"{values.output}: predict(images, offsets) of {values.run_dir}, "
-        f"offsets in the unit {config.offset_unit!r}."
+        f"offsets in the unit {config.offset_unit!r}; {taken_text(run)}."
     )
     return 0
 

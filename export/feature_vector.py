@@ -3,7 +3,7 @@
     python -m export.feature_vector --run_dir=RUN --output=DIR
 
 In: the folder of a trained run. Out: the folder of a module, see
-`feature_module`.
+`feature_module`. What is not said is taken as the flags of the run say.
 """
 
 import tfrecords.quiet_start  # noqa: F401
@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from absl import flags
 
 from export.comparison import size_ratio
-from export.finished_run import open_run
+from export.finished_run import open_named_run
 from export.finished_run import run_flags
+from export.finished_run import taken_text
 from export.run_module import save_module
 from scn_tf.command_line import run_command
 from scn_tf.command_line import start
@@ -32,48 +33,39 @@ def main(arguments: Sequence[str]) -> int:
 
 def _flags() -> flags.FlagValues:
     values = run_flags()
-    default = ExportOptions()
     flags.DEFINE_enum(
         "features",
-        default.export_features,
-        EXPORT_FEATURES,
-        "h1, or h1 beside the features of the network as it came.",
+        "",
+        ["", *EXPORT_FEATURES],
+        "h1, or h1 beside the features of the network as it came; empty: "
+        "--export_features as the flags of the run say.",
         flag_values=values,
     )
     flags.DEFINE_enum(
         "inference_precision",
-        default.inference_precision,
-        INFERENCE_PRECISIONS,
-        "Of the activations; weights and features are float32.",
-        flag_values=values,
-    )
-    flags.DEFINE_enum(
-        "checkpoint",
         "",
-        ["", "last", "best"],
-        "Which one; empty: as the flags of the run say.",
-        flag_values=values,
-    )
-    flags.DEFINE_float(
-        "neck_blend",
-        None,
-        "Share of what the network learned that it keeps, 0 to 1; default: as "
-        "the flags of the run say.",
-        lower_bound=0,
-        upper_bound=1,
+        ["", *INFERENCE_PRECISIONS],
+        "Of the activations; weights and features are float32; empty: as the "
+        "flags of the run say.",
         flag_values=values,
     )
     return values
 
 
 def _export(values: flags.FlagValues) -> int:
-    options = ExportOptions(values.features, values.inference_precision)
-    run = open_run(values.run_dir, values.checkpoint, values.neck_blend)
+    run = open_named_run(values)
+    said = run.config.export
+    options = ExportOptions(
+        values.features or said.export_features,
+        values.inference_precision or said.inference_precision,
+    )
     began = time.perf_counter()
     save_module(run, values.output, options)
     print(
         f"{values.output}: {options.export_features} features of "
-        f"{values.run_dir}, written in {time.perf_counter() - began:.1f} s, "
+        f"{values.run_dir}, computed in {options.inference_precision}; "
+        f"{taken_text(run)}.\n"
+        f"Written in {time.perf_counter() - began:.1f} s, "
         f"{size_ratio(values.output):.4f} times its weights.\n"
         f"Try it: python -m export.check {values.output}"
     )

@@ -27,7 +27,52 @@ def run_flags() -> flags.FlagValues:
         "output": "Folder to write; a module that is there is replaced.",
     }.items():
         flags.DEFINE_string(name, None, text, flag_values=values, required=True)
+    flags.DEFINE_enum(
+        "checkpoint",
+        "",
+        ["", "last", "best"],
+        "Which one; empty: as the flags of the run say.",
+        flag_values=values,
+    )
+    flags.DEFINE(
+        _ShareOrEmpty(lower_bound=0, upper_bound=1),
+        "neck_blend",
+        "",
+        "Share of what the network learned that it keeps, 0 to 1; empty: as "
+        "the flags of the run say.",
+        flag_values=values,
+        serializer=flags.ArgumentSerializer(),
+    )
     return values
+
+
+class _ShareOrEmpty(flags.FloatParser):
+    """A number within bounds, or nothing; 0 is a number."""
+
+    def parse(self, argument: str | float) -> float | str:
+        return "" if argument == "" else super().parse(argument)
+
+
+def open_named_run(values: flags.FlagValues) -> Run:
+    """Opens the run that a command line names.
+
+    Args:
+        values: parsed; those of `run_flags` are among them.
+
+    Raises:
+        InputError: see `open_run`.
+    """
+    blend = None if values.neck_blend == "" else values.neck_blend
+    return open_run(values.run_dir, values.checkpoint, blend)
+
+
+def taken_text(run: Run) -> str:
+    """Returns which of a run's networks was opened, in a few words."""
+    config = run.config
+    return (
+        f"checkpoint {config.checkpoint!r}, step {run.restored_step}, "
+        f"neck_blend {config.neck_blend:g}"
+    )
 
 
 def open_run(

@@ -52,8 +52,9 @@ class PairSampler:
         if not len(graph.pairs):
             raise InputError(
                 "There is no pair to train on: no picture of the training "
-                "split has two proposals. Lower --min_score or "
-                "--min_box_area, or choose other --proposals."
+                "split has two proposals, or --max_pair_iou leaves no pair. "
+                "Lower --min_score or --min_box_area, choose other "
+                "--proposals, or raise --max_pair_iou."
             )
         if batching not in BATCHING:
             raise ValueError(

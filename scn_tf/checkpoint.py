@@ -118,7 +118,8 @@ class Checkpoints:
         earlier = _read_note(note)
         if not self._writes:
             return False
-        if self._best_path() and earlier and earlier["loss"] <= loss:
+        # Not <=: weights whose loss is no number are never the best.
+        if self._best_path() and earlier and not loss < earlier["loss"]:
             return False
         self._step.assign(step)
         with replacing(self._directory / "best") as folder:

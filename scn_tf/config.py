@@ -4,6 +4,7 @@ In: absl flags, see `flag_groups`. Out: `Config`; nothing else reads a flag.
 """
 
 import dataclasses
+import math
 import pathlib
 
 from absl import flags
@@ -105,6 +106,7 @@ def config_from_flags(
             f"--targets={values.targets} are kept with the feature cache: "
             "leave out --nofeature_cache."
         )
+    _refuse_stages_of_an_experiment(values)
     run_dir = pathlib.Path(values.run_dir)
     fields = {field.name for field in dataclasses.fields(Config)}
     named = {name: values[name].value for name in fields if name in values}
@@ -120,18 +122,13 @@ def config_from_flags(
         records=_records_options(values),
         records_runner=runner_from_flags(values),
         training=TrainOptions(**training),
-        pace=PaceOptions(
-            values.save_every,
-            values.steps_per_call,
-            values.profile,
-            values.picture_every,
-        ),
+        pace=_pace_options(values),
         export=ExportOptions(
             values.export_features, values.inference_precision
         ),
         plan=plan_from_flags(values),
         devices=tuple(values.devices),
-        svm_c=_numbers("svm_c", values.svm_c),
+        svm_c=_positive_numbers("svm_c", values.svm_c),
         values={
             name: values[name].value
             for title, names in groups.items()
@@ -149,10 +146,35 @@ def _records_options(values: flags.FlagValues) -> BuildOptions:
     return dataclasses.replace(options, seed=values.records_seed)
 
 
-def _numbers(name: str, texts: list[str]) -> tuple[float, ...]:
+def _pace_options(values: flags.FlagValues) -> PaceOptions:
+    options = PaceOptions(
+        values.save_every,
+        values.steps_per_call,
+        values.profile,
+        values.picture_every,
+    )
+    # Each refuses what it cannot read: now, not after hours.
+    options.save_steps(), options.profile_steps(), options.picture_epochs()
+    return options
+
+
+def _positive_numbers(name: str, texts: list[str]) -> tuple[float, ...]:
     try:
-        return tuple(float(text) for text in texts)
-    except ValueError as error:
+        numbers = tuple(float(text) for text in texts)
+    except ValueError:
+        numbers = ()
+    if not numbers or not all(0 < number < math.inf for number in numbers):
         raise InputError(
-            f"--{name}={','.join(texts)} must be numbers with commas between."
-        ) from error
+            f"--{name}={','.join(texts)} must be positive numbers with commas "
+            "between."
+        )
+    return numbers
+
+
+def _refuse_stages_of_an_experiment(values: flags.FlagValues) -> None:
+    if values.experiment and tuple(values.stages) != STAGES:
+        raise InputError(
+            f"--stages={','.join(values.stages)}: an experiment runs all it "
+            "needs. Leave it out; --dry_run lists what would be done, and "
+            "python -m tfrecords.build builds records alone."
+        )

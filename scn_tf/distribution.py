@@ -6,6 +6,7 @@ several processes. Keras 3's own `fit` does not work under the last (Keras
 issue 20585); our loop does.
 """
 
+import functools
 import json
 import os
 from collections.abc import Iterator
@@ -33,12 +34,19 @@ def make_strategy(devices: Sequence[str]) -> tf.distribute.Strategy:
 
     Args:
         devices: such as "GPU:0"; empty for all GPUs, or the CPU. With
-            TF_CONFIG, all devices of every worker are taken.
+            TF_CONFIG, all devices of every worker are taken, and none named.
 
     Raises:
-        InputError: if TF_CONFIG is no cluster, or a device is not there.
+        InputError: if TF_CONFIG is no cluster, or a device is not there or
+            named beside TF_CONFIG.
     """
     if num_workers() > 1:
+        if devices:
+            raise InputError(
+                f"--devices={','.join(devices)}: a worker of TF_CONFIG takes "
+                "all devices that it sees. Leave the flag out, and hide the "
+                "others from it: CUDA_VISIBLE_DEVICES=0."
+            )
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
         logging.info(
             "Worker %d of %d, %d replicas.",
@@ -59,10 +67,20 @@ def make_strategy(devices: Sequence[str]) -> tf.distribute.Strategy:
             )
     logging.info("Training on %s.", ", ".join(chosen))
     if len(chosen) > 1:
-        return tf.distribute.MirroredStrategy(chosen)
+        return _mirrored(tuple(chosen))
     if devices:
         return tf.distribute.OneDeviceStrategy(f"/device:{_short(chosen[0])}")
     return tf.distribute.get_strategy()
+
+
+@functools.cache
+def _mirrored(devices: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
+    """One per process, as an experiment needs, which makes run after run.
+
+    Two strategies on the same devices number their collective operations
+    alike, and TensorFlow then takes those of the second for the first's.
+    """
+    return tf.distribute.MirroredStrategy(devices)
 
 
 def _short(device: str) -> str:

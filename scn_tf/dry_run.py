@@ -98,7 +98,7 @@ def _step_seconds(run: Run, sampler: PairSampler) -> float:
     number = len(sampler.graph.boxes)
     made_up = FeatureCache(
         _MadeUp((number, *neck.input_shape[1:])),
-        _MadeUp((number, run.backbone.num_features)),
+        _MadeUp((number, run.head.num_targets)),
     )
     feed = make_feed(run, made_up)
     with run.strategy.scope():
@@ -106,7 +106,7 @@ def _step_seconds(run: Run, sampler: PairSampler) -> float:
         still = dataclasses.replace(
             run.config.training, learning_rate=0.0, weight_decay=0.0
         )
-        optimizer = make_optimizer(still)
+        optimizer = make_optimizer(still, run.strategy.num_replicas_in_sync)
         trained = [*run.head.trainable_variables, *neck.trainable_variables]
         optimizer.build(trained)
     optimizer.working = feed.working

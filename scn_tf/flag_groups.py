@@ -183,7 +183,6 @@ def _define_training() -> None:
     for name, text in {
         "learning_rate": "Learning rate of SGD.",
         "drop_factor": "Factor on the learning rate from --drop_epoch on.",
-        "momentum": "Momentum of SGD; the paper states none.",
         "weight_decay": "Pull of every trained weight to zero.",
         "neck_rate": "Factor on the learning rate of the neck.",
         "neck_decay_factor": "Factor on --weight_decay of the neck.",
@@ -196,6 +195,13 @@ def _define_training() -> None:
         "head_epochs": "First epochs in which the neck is held.",
     }.items():
         flags.DEFINE_integer(name, getattr(default, name), text, lower_bound=0)
+    flags.DEFINE_float(
+        "momentum",
+        default.momentum,
+        "Momentum of SGD; the paper states none.",
+        lower_bound=0,
+        upper_bound=1,
+    )
     flags.DEFINE_integer(
         "accumulate",
         default.accumulate,

@@ -30,6 +30,7 @@ from scn_tf.experiments import EXPERIMENTS
 from scn_tf.experiments.driver import Driver
 from scn_tf.interrupt import EXIT_CODE
 from scn_tf.interrupt import TrainingStopped
+from scn_tf.summary import run_summary
 from tfrecords.errors import InputError
 
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -63,6 +64,7 @@ def main(arguments: list[str]) -> int:
         with workers_watched():
             if run.config.dry_run:
                 stages.build_records(run)
+                agree(run.strategy, 0.0)
                 print(dry_run_text(run))
                 return 0
             for stage in run.config.stages:
@@ -71,7 +73,7 @@ def main(arguments: list[str]) -> int:
                 # The others wait for the chief, who may work alone.
                 agree(run.strategy, 0.0)
         if is_chief():
-            print(stages.summary(run))
+            print(run_summary(run))
     except InputError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1

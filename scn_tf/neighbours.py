@@ -49,8 +49,8 @@ def _flags() -> flags.FlagValues:
     flags.DEFINE_string(
         "query",
         None,
-        "A picture: a file inside of --images or elsewhere, or the name of "
-        "one of them.",
+        "A picture: a file inside of --images or elsewhere; or, where no such "
+        "file is, the name of a picture of --images.",
         flag_values=values,
         required=True,
     )

@@ -96,6 +96,31 @@ class PaceOptions:
             )
 
 
+@dataclasses.dataclass
+class Since:
+    """What was measured since the epoch, or the run, began.
+
+    Attributes:
+        steps: taken.
+        seconds: of their calls.
+        waited: seconds of these in which there was no input.
+    """
+
+    steps: int = 0
+    seconds: float = 0.0
+    waited: float = 0.0
+
+    def add(self, steps: int, seconds: float, waited: float) -> None:
+        """Counts one call."""
+        self.steps += steps
+        self.seconds += seconds
+        self.waited += waited
+
+    def wait_share(self) -> float:
+        """Share of the time without input, in [0, 1]."""
+        return min(1.0, self.waited / max(self.seconds, 1e-9))
+
+
 def define_flags() -> None:
     """Defines the flags of saving and watching; call once per process."""
     default = PaceOptions()

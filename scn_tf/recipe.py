@@ -48,6 +48,11 @@ class TrainOptions:
     jit_compile: bool = False
     training_precision: str = "float32"
 
+    @property
+    def neck_is_held(self) -> bool:
+        """Whether the spatial context module alone learns, to the end."""
+        return 0 < self.epochs <= self.head_epochs
+
     def rate(self, epoch: int) -> float:
         """Learning rate of `epoch`, counted from 0."""
         drop = self.drop_factor if epoch >= self.drop_epoch else 1.0

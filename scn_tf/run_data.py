@@ -63,8 +63,9 @@ class RunData:
     @functools.cached_property
     def held_out_splits(self) -> tuple[str, ...]:
         """Splits of the check; the training's where none was held out."""
-        split = self.manifest.splits.get("val")
-        return ("val",) if split and split.pairs else self.train_splits
+        there = "val" in self.manifest.splits
+        has_pairs = there and len(self.graph(("val",)).pairs)
+        return ("val",) if has_pairs else self.train_splits
 
     def graph(self, splits: tuple[str, ...]) -> PairGraph:
         """All boxes of `splits`, and the pairs that the flags want.

@@ -32,13 +32,19 @@ _DECISIVE = (
 )
 # Of these, those that decide what is trained.
 _TRAINED_ON = ("epochs", "data_dir", "records_dir", "weights")
+# Where lies what a digest is held against.
+_PLACES = ("data_dir", "records_dir", "weights")
 _PATHS = (
     *("data_dir", "records_dir", "cache_dir", "weights", "edge_model"),
     *("proposals_file", "yolo_weights"),
 )
 
 
-def write_flags(run_dir: str | os.PathLike, flags: dict[str, object]) -> None:
+def write_flags(
+    run_dir: str | os.PathLike,
+    flags: dict[str, object],
+    places_hold: bool = False,
+) -> None:
     """Writes `flags.txt`, a flagfile that replays the run.
 
     Once the run has a checkpoint its configuration is fixed; before that it
@@ -48,6 +54,8 @@ def write_flags(run_dir: str | os.PathLike, flags: dict[str, object]) -> None:
     Args:
         run_dir: the run's folder; made if missing.
         flags: value by name, of every flag of the run.
+        places_hold: whether data and weights were held against those of the
+            training. Until then a trained run keeps where its own lie.
 
     Raises:
         InputError: if the folder holds a trained run of another
@@ -65,6 +73,8 @@ def write_flags(run_dir: str | os.PathLike, flags: dict[str, object]) -> None:
         _refuse_other_flags(path.parent, earlier, texts)
         epochs = max(int(earlier["epochs"]), int(texts["epochs"]))
         texts["epochs"] = str(epochs)
+        if not places_hold:
+            texts |= {n: earlier[n] for n in _PLACES if n in earlier}
     _write(path, [f"--{name}={text}" for name, text in texts.items()])
 
 

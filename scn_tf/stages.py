@@ -5,8 +5,6 @@ In: a `Run`. Out: the files of the run folder, see BUILD.md.
 
 import functools
 import json
-import os
-import pathlib
 from collections.abc import Callable
 
 import numpy as np
@@ -32,7 +30,6 @@ from scn_tf.run_environment import record_environment
 from scn_tf.run_folder import write_flags
 from scn_tf.run_records import link_records
 from scn_tf.run_records import make_records
-from scn_tf.summary import summary_text
 from scn_tf.train import train as run_training
 from scn_tf.train import Training
 from scn_tf.verdict import make_verdict
@@ -75,7 +72,9 @@ def train(run: Run, watch: Watch | None = None) -> None:
     """
     config = run.config
     _record_environment(run)
-    _warn_of_random_weights(run)
+    if is_chief():
+        write_flags(config.run_dir, config.values, places_hold=True)
+    _warn_of_what_learns_nothing(run)
     sampler = make_sampler(run)
     run.make_networks()
     run.fill_caches()
@@ -163,7 +162,14 @@ def _checkpoints(run: Run, optimizer=None) -> Checkpoints:
     )
 
 
-def _warn_of_random_weights(run: Run) -> None:
+def _warn_of_what_learns_nothing(run: Run) -> None:
+    if run.config.training.neck_is_held:
+        logging.warning(
+            "--head_epochs=%d holds the neck in all %d epochs: the head alone "
+            "learns, and the features stay what they were.",
+            run.config.training.head_epochs,
+            run.config.training.epochs,
+        )
     if run.config.weights == "none" and run.manifest.source != "synthetic":
         logging.warning(
             "--weights=none: the targets are features of a random network. "
@@ -205,11 +211,21 @@ def restore(run: Run) -> int:
     return step
 
 
+def _restored_by_chief(run: Run) -> int:
+    """The step that the chief restored, who alone judges and exports."""
+    run.make_networks()
+    if not is_chief():
+        return 0
+    step = restore(run)
+    write_flags(run.config.run_dir, run.config.values, places_hold=True)
+    return step
+
+
 def evaluate(run: Run) -> None:
     """Trained network -> verdict.json and pictures/."""
+    step = _restored_by_chief(run)
     if not is_chief():
         return
-    step = restore(run)
     verdict = {
         "checkpoint_step": step,
         "neck_blend": run.config.neck_blend,
@@ -229,9 +245,9 @@ def export_module(run: Run) -> None:
     Raises:
         RuntimeError: if a consumer fails or its features differ.
     """
+    step = _restored_by_chief(run)
     if not is_chief():
         return
-    step = restore(run)
     module_dir = run.config.run_dir / "module"
     save_module(run, module_dir, run.config.export)
     patches = run.patches(run.held_out_splits, "images")
@@ -241,12 +257,3 @@ def export_module(run: Run) -> None:
     run.log.write("module", checkpoint_step=step, **numbers)
     if bad:
         raise RuntimeError(f"The module in {module_dir} is not right: {bad}")
-
-
-def summary(run: Run) -> str:
-    """What came out of the run, for the end of the command."""
-    path = run.config.run_dir / "verdict.json"
-    verdict = json.loads(path.read_text()) if path.is_file() else None
-    modules = run.log.history("module")
-    run_dir = pathlib.Path(os.path.relpath(run.config.run_dir))
-    return summary_text(run_dir, verdict, modules[-1] if modules else None)

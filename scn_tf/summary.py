@@ -3,13 +3,20 @@
 In: the run folder's verdict.json and metrics. Out: text for a terminal.
 """
 
+import json
+import os
 import pathlib
+from collections.abc import Sequence
 
 from scn_tf import report
+from scn_tf.run import Run
 
 
 def summary_text(
-    run_dir: pathlib.Path, verdict: dict | None, module: dict | None
+    run_dir: pathlib.Path,
+    verdict: dict | None,
+    module: dict | None,
+    notes: Sequence[str] = (),
 ) -> str:
     """What came out of a run so far.
 
@@ -19,12 +26,14 @@ def summary_text(
         module: the "module" event of metrics.jsonl, if there is one:
             `size_over_weights`, `consumers`, difference by name, and
             `rounding`, what half precision changes, if it is used.
+        notes: what else is to be said, such as of files that are older.
     """
     blocks = []
     if verdict:
         blocks.append(report.verdict_table(verdict))
     if module:
         blocks.append(consumer_table(module))
+    blocks += ["\n".join(notes)] if notes else []
     lines = [f"Run folder   {run_dir}"]
     for name, folder in (
         ("Pictures", "pictures"),
@@ -63,3 +72,48 @@ def _snippet(module_dir: pathlib.Path) -> str:
         "    vectors = extractor(images)  "
         "# float32 RGB [0, 1] -> [batch, features]"
     )
+
+
+def run_summary(run: Run) -> str:
+    """What came out of the run, for the end of the command."""
+    path = run.config.run_dir / "verdict.json"
+    verdict = json.loads(path.read_text()) if path.is_file() else None
+    module = (run.log.history("module") or [None])[-1]
+    step = _step_of_now(run)
+    old = []
+    if verdict and not _is_judged_as(run, step, verdict):
+        old.append(
+            f"The verdict is older, of step {verdict['checkpoint_step']} or "
+            "other flags; --stages=evaluate judges anew."
+        )
+        verdict = None
+    if module and step not in (None, module["checkpoint_step"]):
+        old.append(
+            f"The module is older, of step {module['checkpoint_step']}; "
+            "--stages=export writes it anew."
+        )
+        module = None
+    run_dir = pathlib.Path(os.path.relpath(run.config.run_dir))
+    return summary_text(run_dir, verdict, module, old)
+
+
+def _step_of_now(run: Run) -> int | None:
+    """That of the checkpoint that counts; None where it is not known."""
+    if run.restored_step:
+        return run.restored_step
+    if run.config.checkpoint != "last":
+        return None
+    trained = [line["step"] for line in run.log.history("epoch")]
+    return max(trained, default=None)
+
+
+def _is_judged_as(run: Run, step: int | None, verdict: dict) -> bool:
+    """Whether a verdict is of this step, blend and kind of features."""
+    config = run.config
+    now = {
+        "neck_blend": config.neck_blend,
+        "features": config.export.export_features,
+    }
+    if step is not None:
+        now["checkpoint_step"] = step
+    return all(verdict.get(name) == value for name, value in now.items())

@@ -27,6 +27,7 @@ from scn_tf.interrupt import TrainingStopped
 from scn_tf.optimizer import MomentumSGD
 from scn_tf.pace import Pace
 from scn_tf.pace import PaceOptions
+from scn_tf.pace import Since
 from scn_tf.pair_model import Forward
 from scn_tf.recipe import TrainOptions
 from scn_tf.run_log import progress_interval
@@ -127,8 +128,10 @@ class _Loop:
         self._total = checkpoints.total
         # Where features hardly differ the floor is far below the first loss.
         start = training.check()["loss"]
+        # What is continued may have begun to diverge: its first epoch counts.
+        start = min([start, *(e["val_loss"] for e in run_log.history("epoch"))])
         self._limit = _EXPLODED * max(training.floor, start, 1e-6)
-        self._since = _Since()
+        self._since = Since()
         self._parts = {"head": training.head, "neck": training.neck}
         self._gradient_norms = make_gradient_norms(
             training.forward,
@@ -188,6 +191,12 @@ class _Loop:
                         f"step {step}. It is saved; the same command "
                         "continues there."
                     )
+        if self._is_told_to_stop(stop):
+            raise TrainingStopped(
+                f"{stop.name or 'A worker'} ended the run after its training, "
+                f"step {step}. It is saved; the same command goes on with what "
+                "follows."
+            )
 
     def _call(self, batches: Iterator, step: int) -> Taken:
         epoch = step // self._training.steps_per_epoch
@@ -204,17 +213,20 @@ class _Loop:
             taken = take(batches, self._total, self._limit, alone)
             loss = float(taken.loss)  # waits for the devices
         seconds = time.perf_counter() - start
-        if not loss <= self._limit:
-            raise InputError(
-                f"The loss became {loss:g} at step {step + int(taken.steps)}; "
-                f"the floor is {self._training.floor:g}. The checkpoints of "
-                "earlier steps are kept. Try, in another --run_dir, a lower "
-                "--learning_rate, --clip_norm, or --loss_reduction=mean."
-            )
+        self._refuse_explosion(loss, step + int(taken.steps))
         self._total = float(taken.total)
         self._pace.took(int(taken.steps), seconds)
         self._since.add(int(taken.steps), seconds, float(taken.waited))
         return taken
+
+    def _refuse_explosion(self, loss: float, step: int) -> None:
+        if not loss <= self._limit:
+            raise InputError(
+                f"The loss became {loss:g} at step {step}; the floor is "
+                f"{self._training.floor:g}. The checkpoints of earlier steps "
+                "are kept. Try, in another --run_dir, a lower --learning_rate, "
+                "--clip_norm, or --loss_reduction=mean."
+            )
 
     def _show(self, progress: tqdm.tqdm, taken: Taken) -> None:
         loss = float(taken.loss)
@@ -237,6 +249,8 @@ class _Loop:
         training, options = self._training, self._options
         epoch = step // training.steps_per_epoch
         checked = training.check()
+        # The last update is in no step's loss, and would be saved.
+        self._refuse_explosion(checked["loss"], step)
         loss = self._total / training.steps_per_epoch
         self._log.write(
             "epoch",
@@ -257,7 +271,7 @@ class _Loop:
         )
         self._checkpoints.save_if_best(checked["loss"], step)
         self._total = 0.0
-        self._since = _Since()
+        self._since = Since()
 
     def _norms(self, step: int) -> dict[str, float]:
         """Norms of each module's weights and of the last batch's gradients."""
@@ -281,20 +295,3 @@ class _Loop:
 
 def _values(variables: list[keras.Variable]) -> list[tf.Tensor]:
     return [tf.convert_to_tensor(variable.value) for variable in variables]
-
-
-@dataclasses.dataclass
-class _Since:
-    """What was measured since the epoch, or the run, began."""
-
-    steps: int = 0
-    seconds: float = 0.0
-    waited: float = 0.0
-
-    def add(self, steps: int, seconds: float, waited: float) -> None:
-        self.steps += steps
-        self.seconds += seconds
-        self.waited += waited
-
-    def wait_share(self) -> float:
-        return min(1.0, self.waited / max(self.seconds, 1e-9))

@@ -55,6 +55,22 @@ def _protocol(run: Run) -> dict:
     num_trained = _count(splits, run.train_splits)
     if config.train_split == "train_part":
         num_trained = int(learning_part(num_trained).sum())
+    return {
+        "classifier": "linear SVM (scikit-learn LinearSVC), one-vs-rest",
+        "normalization": "L2" if protocol.normalize else "none",
+        "C": protocol.describe_c(),
+        "metric": "mean average precision (scikit-learn, no interpolation)",
+        "trained_on": f"{num_trained} photographs of {trained}",
+        "evaluated_on": "classifier trained on train "
+        f"({_count(splits, _TRAIN)} photographs), scored on val "
+        f"({_count(splits, _VAL)})",
+        "notes": _notes(run),
+    }
+
+
+def _notes(run: Run) -> list[str]:
+    """What a reader of the numbers has to know."""
+    config = run.config
     notes = []
     if run.train_splits != _TRAIN:
         notes.append(
@@ -76,6 +92,11 @@ def _protocol(run: Run) -> dict:
             "network as it came, each of unit length "
             "(--export_features=joined)."
         )
+    if config.training.neck_is_held:
+        notes.append(
+            "The neck was held in all epochs (--head_epochs): before and "
+            "after are the same network."
+        )
     if config.judge_on != "val":
         notes.append(
             f"--judge_on={config.judge_on} is of experiments; judged was on "
@@ -94,17 +115,7 @@ def _protocol(run: Run) -> dict:
     )
     if num_bad:
         notes.append(f"{num_bad} damaged records were left out.")
-    return {
-        "classifier": "linear SVM (scikit-learn LinearSVC), one-vs-rest",
-        "normalization": "L2" if protocol.normalize else "none",
-        "C": protocol.describe_c(),
-        "metric": "mean average precision (scikit-learn, no interpolation)",
-        "trained_on": f"{num_trained} photographs of {trained}",
-        "evaluated_on": "classifier trained on train "
-        f"({_count(splits, _TRAIN)} photographs), scored on val "
-        f"({_count(splits, _VAL)})",
-        "notes": notes,
-    }
+    return notes
 
 
 def _is_joined(run: Run) -> bool:

@@ -15,6 +15,8 @@ from tfrecords.manifest import MAX_NOTED
 from tfrecords.manifest import read_manifest
 from tfrecords.options import RunnerOptions
 from tfrecords.pair_graph import read_pair_graph
+from tfrecords.parts import Parts
+from tfrecords.proposals.proposals import ProposalOptions
 from tfrecords.schema import SCHEMA_VERSION
 
 QUIET = RunnerOptions(num_workers=1, progress=False)
@@ -253,3 +255,102 @@ def test_the_command_line_ends_bad_input_without_a_traceback(
     )
     with pytest.raises(SystemExit, match="Error: .*/nothing"):
         build_module.main(["build"])
+
+
+def test_finished_records_that_leave_some_out_are_refused_by_stop(
+    run, tmp_path
+):
+    source = SmallSource(bad=(1, 6))
+    first = run(source)
+    message = (
+        "records in .*/records leave out 2 photographs, the first is 1: "
+        "picture 1 is bad .*another --records_dir.*--on_bad_image=skip"
+    )
+    with pytest.raises(InputError, match=message):
+        run(source, small_options(on_bad_image="stop"))
+    assert run(source) == first
+    whole = run(folder="whole")
+    again = run(options=small_options(on_bad_image="stop"), folder="whole")
+    assert again == whole
+
+
+def test_shards_that_leave_some_out_are_not_gone_on_with_by_stop(
+    run, tmp_path, monkeypatch
+):
+    source = SmallSource(bad=(1,))
+    with monkeypatch.context() as patch:
+        patch.setattr(build_module, "write_manifest", _stopped)
+        with pytest.raises(InputError, match="stopped at the end"):
+            run(source)
+    with pytest.raises(InputError, match="leave out 1 photographs"):
+        run(source, small_options(on_bad_image="stop"))
+    assert not (tmp_path / "records" / "manifest.json").exists()
+    assert len(run(source).skipped) == 1
+
+
+def _stopped(*arguments):
+    raise InputError("stopped at the end")
+
+
+def test_a_folder_in_which_a_build_is_at_work_is_left_alone(
+    run, tmp_path, nothing_is_built
+):
+    records_dir = tmp_path / "records"
+    with Parts(records_dir).held():
+        nothing_is_built()
+        message = f"Another build is writing to {records_dir}: wait for it"
+        with pytest.raises(InputError, match=message):
+            run()
+        assert [path.name for path in records_dir.iterdir()] == [".parts"]
+
+
+def test_what_another_build_has_finished_meanwhile_is_taken(
+    run, tmp_path, monkeypatch, nothing_is_built
+):
+    def other_build(*arguments):
+        """Ends between the first look and the lock."""
+        monkeypatch.setattr(build_module, "plan_shards", plan)
+        nonlocal first
+        first = run()
+        nothing_is_built()
+        return plan(*arguments)
+
+    first, plan = None, build_module.plan_shards
+    monkeypatch.setattr(build_module, "plan_shards", other_build)
+    assert run() == first
+    assert not (tmp_path / "records" / ".parts").exists()
+
+
+def test_other_records_that_were_finished_meanwhile_are_left_as_they_are(
+    run, tmp_path, monkeypatch
+):
+    def other_build(*arguments):
+        monkeypatch.setattr(build_module, "plan_shards", plan)
+        run(options=small_options(seed=1))
+        return plan(*arguments)
+
+    plan = build_module.plan_shards
+    monkeypatch.setattr(build_module, "plan_shards", other_build)
+    with pytest.raises(InputError, match="holds other records: seed is 1"):
+        run(SmallSource())
+    assert not (tmp_path / "records" / ".parts").exists()
+
+
+def test_parts_of_a_build_at_work_beside_finished_records_stay(run, tmp_path):
+    run()
+    with Parts(tmp_path / "records").held():
+        run()
+        assert (tmp_path / "records" / ".parts").exists()
+
+
+def test_a_proposals_file_of_other_photographs_is_refused(run, tmp_path):
+    path = tmp_path / "boxes.csv"
+    header = "image_id,ymin,xmin,ymax,xmax,score\n"
+    path.write_text(f"{header}VOC/7,1,2,9,9,1\n")
+    options = ProposalOptions(proposals_file=str(path))
+    options = small_options(proposals="file", proposal_options=options)
+    with pytest.raises(InputError, match="not one line.*'0'.*'VOC/7'"):
+        run(options=options)
+    assert not (tmp_path / "records").exists()
+    path.write_text(f"{header}VOC/7,1,2,9,9,1\n7,1,2,9,9,1\n")
+    assert run(options=options).splits["val"].proposals == 1

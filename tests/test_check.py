@@ -6,6 +6,7 @@ import shutil
 import pytest
 import tensorflow as tf
 from foreign_module import save_foreign_module
+from small_modules import SIZE
 from small_modules import write_small_module
 
 from export import check
@@ -32,15 +33,29 @@ def test_the_command_prints_a_table_and_fails_on_a_difference(
     assert float(served[2]) > 0
     assert lines[2].endswith("images -> features")
     assert lines[-1].startswith(f"{module_dir}: ")
-    assert lines[-1].endswith(" times its variables")
+    assert lines[-1].endswith(" times its variables; images of 7 x 7 pixels")
 
 
 def test_the_command_succeeds_where_all_agree(tmp_path, capsys):
     folder = write_small_module(tmp_path / "module")
-    assert check.main(["check", str(folder), "--images=2", "--size=8"]) == 0
+    assert check.main(["check", str(folder), "--images=2"]) == 0
     out = capsys.readouterr().out
     assert "ONNX, onnxruntime" in out
     assert "failed" not in out
+    # Nobody had to say that its size is not the usual one.
+    assert out.endswith(f"images of {SIZE} x {SIZE} pixels\n")
+    (files,) = [line for line in out.splitlines() if "serving_jpeg" in line]
+    assert files.endswith("encoded -> features")
+    assert float(files.split()[1]) <= 1e-5
+
+
+def test_at_another_size_files_are_not_compared(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(check, "THOROUGH", {})  # They take longer.
+    folder = write_small_module(tmp_path / "module")
+    assert check.main(["check", str(folder), "--images=2", "--size=20"]) == 0
+    out = capsys.readouterr().out
+    assert "not checked: images are 20 x 20" in out
+    assert out.endswith("images of 20 x 20 pixels\n")
 
 
 @pytest.mark.parametrize(

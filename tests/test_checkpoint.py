@@ -1,6 +1,7 @@
 """Laws of checkpoints."""
 
 import errno
+import json
 
 import keras
 import numpy as np
@@ -104,6 +105,13 @@ def test_the_best_is_kept_beside_the_newest(tmp_path):
     assert weight.numpy().flat[0] == 2
     assert again.restore("last") == 3
     assert weight.numpy().flat[0] == 3
+
+
+def test_weights_whose_loss_is_no_number_are_never_the_best(tmp_path):
+    checkpoints = Checkpoints(tmp_path, *parts(0))
+    assert checkpoints.save_if_best(2.0, 1)
+    assert not checkpoints.save_if_best(float("nan"), 2)
+    assert json.loads((tmp_path / "best.json").read_text())["step"] == 1
 
 
 def test_who_does_not_write_leaves_no_file(tmp_path):

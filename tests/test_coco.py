@@ -8,7 +8,9 @@ from PIL import Image
 
 from tfrecords.errors import InputError
 from tfrecords.image_record import ImageKey
+from tfrecords.sources import coco
 from tfrecords.sources.coco import Coco
+from tfrecords.sources.splits import hashed_split
 
 _CATEGORIES = [{"id": 18, "name": "dog"}, {"id": 3, "name": "car"}]
 
@@ -364,3 +366,47 @@ def test_what_was_parsed_stays_behind(data_dir):
     before = len(pickle.dumps(source))
     source.digest()
     assert len(pickle.dumps(source)) == before < 500
+
+
+def _splits(data_dir):
+    keys = Coco(str(data_dir)).keys()
+    return {key.image_id: key.split for key in keys}
+
+
+def test_folders_of_file_names_tell_what_the_files_name_does_not(tmp_path):
+    names = ["train/1.jpg", "val/2.jpg", "test/3.jpg", "more/4.jpg"]
+    images = [_image(index, name) for index, name in enumerate(names)]
+    _write(tmp_path / "boxes.json", images)
+    assert _splits(tmp_path) == {
+        "boxes/train/1.jpg": "train",
+        "boxes/val/2.jpg": "val",
+        "boxes/test/3.jpg": "test",
+        "boxes/more/4.jpg": "train",
+    }
+
+
+def test_folders_tell_over_several_files(tmp_path):
+    for name, picture in (("a", "train/1.jpg"), ("b", "valid/2.jpg")):
+        _write(tmp_path / f"instances_{name}.json", [_image(1, picture)])
+    assert list(_splits(tmp_path).values()) == ["train", "val"]
+
+
+def test_the_name_of_the_annotations_goes_before_folders(tmp_path):
+    images = [_image(1, "train/1.jpg"), _image(2, "val/2.jpg")]
+    _write(tmp_path / "instances_test.json", images)
+    assert set(_splits(tmp_path).values()) == {"test"}
+
+
+def test_a_hash_is_of_the_files_short_name_and_the_photographs(tmp_path):
+    names = [f"train/{index}.jpg" for index in range(200)]
+    images = [_image(index, name) for index, name in enumerate(names)]
+    _write(tmp_path / "boxes.json", images)
+    assert _splits(tmp_path) == {
+        f"boxes/{name}": hashed_split(f"boxes/{name}") for name in names
+    }
+
+
+def test_the_digest_follows_the_splits(data_dir, monkeypatch):
+    digest = Coco(str(data_dir)).digest()
+    monkeypatch.setattr(coco, "named_split", lambda name: "train")
+    assert Coco(str(data_dir)).digest() != digest

@@ -68,6 +68,26 @@ def test_records_lie_in_the_run_folder_unless_named():
     assert parse("--records_dir=b").records_dir == pathlib.Path("b")
 
 
+@pytest.mark.parametrize(
+    "flag",
+    [
+        *("--svm_c=0", "--svm_c=", "--svm_c=inf", "--save_every=10min"),
+        *("--profile=5", "--picture_every=x"),
+        "--stages=train --experiment=losses",
+    ],
+)
+def test_what_would_fail_after_hours_is_refused_at_once(flag):
+    name = flag.partition("=")[0]
+    with pytest.raises(InputError, match=name):
+        parse(*flag.split())
+
+
+def test_a_neck_that_is_held_to_the_end_is_known():
+    for head_epochs, is_held in ((0, False), (4, False), (5, True), (6, True)):
+        flags = ("--epochs=5", f"--head_epochs={head_epochs}")
+        assert parse(*flags).training.neck_is_held == is_held
+
+
 def test_numbers_that_are_none_are_refused():
     with pytest.raises(InputError, match="--svm_c=1,x"):
         parse("--svm_c=1,x")

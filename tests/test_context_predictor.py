@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from run_copies import copy_run
+from run_copies import leave_another_best
 from tiny import SIZE
 from tiny import tiny_backbone
 from tiny import tiny_head
@@ -76,12 +78,9 @@ def test_each_weight_is_there_once(parts, module):
     assert sum(np.prod(v.shape) for v in module.variables) == wanted
 
 
-def test_the_command_writes_the_whole_network(short_run, tmp_path, capsys):
-    arguments = [f"--run_dir={short_run}", f"--output={tmp_path}/module"]
-    assert context_predictor.main(["context_predictor", *arguments]) == 0
-    assert "unit 'image'" in capsys.readouterr().out
-    run = open_run(short_run)
-    module = tf.saved_model.load(tmp_path / "module")
+def check_predictor(module_dir, run):
+    """Holds a module against the networks of a run."""
+    module = tf.saved_model.load(module_dir)
     offsets = np.full((3, 8), 0.1, np.float32)
     images = np.random.default_rng(0).random((3, 64, 64, 3), np.float32)
     vectors = run.backbone.neck(run.backbone.trunk(images))
@@ -91,6 +90,34 @@ def test_the_command_writes_the_whole_network(short_run, tmp_path, capsys):
         rtol=1e-4,
         atol=1e-5,
     )
+
+
+def test_the_command_writes_the_whole_network(short_run, tmp_path, capsys):
+    arguments = [f"--run_dir={short_run}", f"--output={tmp_path}/module"]
+    assert context_predictor.main(["context_predictor", *arguments]) == 0
+    out = capsys.readouterr().out
+    run = open_run(short_run)
+    assert "unit 'image'" in out
+    assert f"'last', step {run.restored_step}, neck_blend 1" in out
+    check_predictor(tmp_path / "module", run)
+
+
+def test_the_command_writes_the_checkpoint_and_blend_that_are_wanted(
+    short_run, tmp_path, capsys
+):
+    folder = copy_run(
+        short_run, tmp_path / "run", "--checkpoint=best", "--neck_blend=0.5"
+    )
+    step = leave_another_best(folder)
+    arguments = [f"--run_dir={folder}", f"--output={tmp_path}/module"]
+    assert context_predictor.main(["context_predictor", *arguments]) == 0
+    assert f"'best', step {step}, neck_blend 0.5" in capsys.readouterr().out
+    check_predictor(tmp_path / "module", open_run(folder, "best", 0.5))
+    arguments += ["--checkpoint=last", "--neck_blend=0.25"]
+    assert context_predictor.main(["context_predictor", *arguments]) == 0
+    out = capsys.readouterr().out
+    assert f"'last', step {step - 1}, neck_blend 0.25" in out
+    check_predictor(tmp_path / "module", open_run(short_run, "", 0.25))
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path, capsys):

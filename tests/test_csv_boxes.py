@@ -6,6 +6,7 @@ from PIL import Image
 
 from tfrecords.errors import InputError
 from tfrecords.image_record import ImageKey
+from tfrecords.sources import csv_boxes
 from tfrecords.sources.csv_boxes import CsvBoxes
 
 _HEADER = "filename,xmin,ymin,xmax,ymax"
@@ -274,3 +275,22 @@ def test_what_was_parsed_stays_behind(data_dir):
     before = len(pickle.dumps(source))
     source.digest()
     assert len(pickle.dumps(source)) == before < 500
+
+
+def test_folders_tell_the_splits_that_the_table_does_not(tmp_path):
+    _write(
+        tmp_path,
+        "train/a.jpg,0,0,1,1,car,",
+        "valid/b.jpg,0,0,1,1,car,",
+        "test/c.jpg,0,0,1,1,car,",
+        "test/d.jpg,0,0,1,1,car,val",
+        "e.jpg,0,0,1,1,car,",
+    )
+    splits = [key.split for key in CsvBoxes(str(tmp_path)).keys()]
+    assert splits == ["train", "val", "test", "val", "train"]
+
+
+def test_the_digest_follows_the_splits(data_dir, monkeypatch):
+    digest = CsvBoxes(str(data_dir)).digest()
+    monkeypatch.setattr(csv_boxes, "ImageKey", lambda _, n: ImageKey("x", n))
+    assert CsvBoxes(str(data_dir)).digest() != digest

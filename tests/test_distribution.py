@@ -30,6 +30,18 @@ def test_several_devices_are_mirrored(monkeypatch):
     assert strategy.num_replicas_in_sync == 2
 
 
+def test_run_after_run_in_one_process_has_one_strategy(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    devices = ("CPU:0", "CPU:1")
+    strategy = distribution.make_strategy(devices)
+    assert distribution.make_strategy(devices) is strategy
+    sums = [
+        strategy.reduce("SUM", strategy.run(tf.ones, [(size,)]), axis=None)
+        for size in (3, 5)  # of one number they would have to be alike
+    ]
+    assert [total.numpy().tolist() for total in sums] == [[2.0] * 3, [2.0] * 5]
+
+
 def test_a_named_device_is_used(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     strategy = distribution.make_strategy(("CPU:1",))
@@ -40,6 +52,12 @@ def test_a_named_device_is_used(monkeypatch):
 def test_a_device_that_is_not_there_is_named():
     with pytest.raises(InputError, match="no GPU:7. Known here: CPU:0, CPU:1"):
         distribution.make_strategy(("GPU:7",))
+
+
+def test_devices_are_not_chosen_for_workers(monkeypatch):
+    cluster(monkeypatch)
+    with pytest.raises(InputError, match="CUDA_VISIBLE_DEVICES"):
+        distribution.make_strategy(["GPU:0"])
 
 
 def test_without_a_cluster_this_process_is_the_chief(monkeypatch):

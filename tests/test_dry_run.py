@@ -5,6 +5,8 @@ import re
 import numpy as np
 import pytest
 
+from scn_tf import optimizer
+
 
 def run_dry(command, demo_run, tmp_path, capsys, *flags):
     code = command(
@@ -46,6 +48,15 @@ def test_the_cache_takes_as_much_as_it_says(
         for path in (demo_run / "cache").glob("proposals-*/*.npy")
     ]
     assert np.sum(kept) == pytest.approx(said, rel=0.02)
+
+
+def test_several_devices_and_other_targets_are_measured_too(
+    command, demo_run, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(optimizer, "_LARGE", 1)  # as the layers of real ones
+    for flag in ("--devices=CPU:0,CPU:1", "--targets=pixels"):
+        rows = run_dry(command, demo_run, tmp_path, capsys, flag)
+        assert "pairs/s" in rows["a step"]
 
 
 def test_live_training_is_measured_too(command, demo_run, tmp_path, capsys):

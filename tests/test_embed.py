@@ -209,6 +209,15 @@ def test_a_projector_among_the_pictures_is_refused(folder, capsys):
     assert not (folder / "in" / "cloud").exists()
 
 
+def test_a_json_of_the_user_is_kept(folder, capsys, monkeypatch):
+    monkeypatch.setattr(embed, "FeatureModule", None)  # Nothing is computed.
+    (folder / "f.json").write_text('{"my": "settings"}')
+    assert run(folder) == 1
+    assert "f.json that scn_tf.embed did not write" in capsys.readouterr().err
+    assert (folder / "f.json").read_text() == '{"my": "settings"}'
+    assert left_behind(folder) == ["f.json", "in", "module"]
+
+
 @pytest.mark.parametrize(
     "change, words",
     [

@@ -96,6 +96,68 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path):
         check_output(tmp_path / "file" / "f.npy")
 
 
+HUGE = 1 << 40
+OURS = '{\n "features_sha256": "%s",\n' % ("0" * 64)
+
+
+def write_huge(text):
+    """A file of a terabyte, nearly all of it a hole."""
+
+    def write(path):
+        with open(path, "wb") as file:
+            file.write(text.encode())
+            file.truncate(HUGE)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: path.write_text('{"my": "settings"}'),
+        lambda path: path.write_text('{"runs": [{"features_sha256": "0"}]}'),
+        lambda path: path.write_text('["features_sha256"]'),
+        lambda path: path.write_text(OURS),
+        lambda path: path.write_bytes(b"\xff\xfe"),
+        lambda path: path.write_text(""),
+        lambda path: path.write_text("[" * 100_000),
+        write_huge("{}"),
+        write_huge(OURS),
+        lambda path: path.mkdir(),
+        lambda path: path.symlink_to("nowhere"),
+    ],
+)
+def test_a_json_of_others_is_never_replaced(table, tmp_path, write):
+    beside = tmp_path / "f.json"
+    write(beside)
+    before = beside.lstat()
+    for work in (check_output, lambda path: write_features(table, path)):
+        with pytest.raises(InputError, match="f.json.*did not write"):
+            work(tmp_path / "f.npy")
+    after = beside.lstat()
+    assert (after.st_ino, after.st_size) == (before.st_ino, before.st_size)
+    assert [path.name for path in tmp_path.iterdir()] == ["f.json"]
+    # Beside the other formats there is no .json.
+    check_output(tmp_path / "f.csv")
+
+
+def test_a_json_of_ours_is_replaced_whatever_its_size(table, tmp_path):
+    path = tmp_path / "f.npy"
+    write_features(table, path)
+    text = path.with_suffix(".json").read_text()
+    # As another program may have laid it out anew.
+    path.with_suffix(".json").write_text(json.dumps(json.loads(text)))
+    check_output(path)
+    names = [f"{number:06}.jpg" for number in range(100_000)]
+    features = np.zeros([len(names), 1], np.float32)
+    many = FeatureTable(names, {}, features, {"key": "k"})
+    write_features(many, path)
+    assert path.with_suffix(".json").stat().st_size > 1 << 20
+    check_output(path)
+    write_features(table, path)
+    assert read_features(path).names == NAMES
+
+
 def refused(path):
     with pytest.raises(InputError, match="scn_tf.embed") as raised:
         read_features(path)

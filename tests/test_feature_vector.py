@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from run_copies import copy_run
+from run_copies import leave_another_best
 
 from export import feature_vector
 from export.finished_run import open_run
@@ -74,6 +76,55 @@ def test_the_command_can_take_all_that_was_trained_back(
     np.testing.assert_allclose(features, original, rtol=1e-5, atol=1e-6)
     text = (tmp_path / "module/README.md").read_text()
     assert "| `neck_blend` | 0.0 |" in text
+
+
+def unit(vectors):
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def test_what_the_run_was_set_to_export_is_exported(
+    short_run, tmp_path, capsys
+):
+    folder = copy_run(
+        short_run,
+        tmp_path / "run",
+        *("--export_features=joined", "--inference_precision=bfloat16"),
+        *("--checkpoint=best", "--neck_blend=0.5"),
+    )
+    step = leave_another_best(folder)
+    arguments = [f"--run_dir={folder}", f"--output={tmp_path}/module"]
+    assert feature_vector.main(["feature_vector", *arguments]) == 0
+    out = capsys.readouterr().out
+    assert "joined features" in out and "computed in bfloat16" in out
+    assert f"checkpoint 'best', step {step}, neck_blend 0.5" in out
+    text = (tmp_path / "module/README.md").read_text()
+    for line in ("`export_features` | joined", "`checkpoint` | best"):
+        assert f"| {line} |" in text
+    assert "| `inference_precision` | bfloat16 |" in text
+    features = tf.saved_model.load(tmp_path / "module")(images()).numpy()
+    wanted = open_run(folder, "best", 0.5)
+    vectors = wanted.backbone.neck(wanted.backbone.trunk(images()))
+    np.testing.assert_allclose(features[:, :16], unit(vectors), atol=0.02)
+    # What is said counts more than the flags of the run.
+    arguments += ["--features=tuned", "--inference_precision=float32"]
+    arguments += ["--checkpoint=last", "--neck_blend=1"]
+    assert feature_vector.main(["feature_vector", *arguments]) == 0
+    assert f"'last', step {step - 1}, neck_blend 1" in capsys.readouterr().out
+    features = tf.saved_model.load(tmp_path / "module")(images()).numpy()
+    last = open_run(short_run)
+    vectors = last.backbone.neck(last.backbone.trunk(images()))
+    np.testing.assert_allclose(features, vectors, rtol=1e-5, atol=1e-6)
+
+
+def test_help_says_where_defaults_come_from(capsys):
+    assert feature_vector.main(["feature_vector", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for flag in (
+        *("features", "inference_precision", "checkpoint", "neck_blend"),
+    ):
+        about = text.partition(f" --{flag} ")[2].partition(" --run_dir")[0]
+        assert "as the flags of the run say" in about, flag
+        assert not about.startswith("(required)"), flag
 
 
 def test_what_is_no_run_is_one_line_and_code_1(tmp_path, capsys):

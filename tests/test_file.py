@@ -6,6 +6,7 @@ from tfrecords.image_record import ImageKey
 from tfrecords.image_record import ImageRecord
 from tfrecords.proposals import file as module
 from tfrecords.proposals.file import propose_file
+from tfrecords.proposals.file import require_match
 from tfrecords.proposals.proposals import ProposalOptions
 
 _HEADER = "image_id,ymin,xmin,ymax,xmax,score\n"
@@ -16,21 +17,22 @@ def propose(tmp_path):
     """Writes a file and asks for one picture of 20 x 30 pixels."""
     path = tmp_path / "boxes.csv"
 
-    def ask(text, image_id="a", **options):
+    def ask(text, image_id="a", size=None, **options):
         path.write_text(_HEADER + text)
         module._table.cache_clear()
-        return _ask(path, image_id, **options)
+        return _ask(path, image_id, size, **options)
 
     return ask
 
 
-def _ask(path, image_id="a", **options):
+def _ask(path, image_id="a", size=None, **options):
     record = ImageRecord(
         key=ImageKey("train", image_id),
         image=b"",
         boxes=np.zeros((0, 4), np.float32),
         labels=(),
         difficult=np.zeros(0, bool),
+        size=size,
     )
     options = ProposalOptions(proposals_file=str(path), **options)
     return propose_file(np.zeros((20, 30, 3)), record, options, None)
@@ -70,6 +72,7 @@ def test_unusable_boxes_are_dropped_before_the_best_are_kept(propose):
     text = "a,9,9,3,3,9\na,1,1,1,5,8\na,40,1,50,5,7\na,nan,1,2,3,6\n"
     found = propose(text + "a,-4,5,99,99,1\n", boxes_per_image=1)
     np.testing.assert_array_equal(found.boxes, [[0, 5, 20, 30]])
+    assert found.dropped == ("inverted", "empty", "outside", "not finite")
 
 
 @pytest.mark.parametrize(
@@ -109,3 +112,42 @@ def test_many_pictures_keep_their_lines_apart(propose):
     lines = [f"{i % 500},1,2,{i + 3},9,{i}" for i in range(50_000)]
     found = propose("\n".join(lines), "7", boxes_per_image=0)
     np.testing.assert_array_equal(found.scores, np.arange(49_507, 0, -500))
+
+
+def test_boxes_are_scaled_with_the_picture(propose):
+    # The file has pixels of 40 x 120, the picture is 20 x 30.
+    text = "a,10,40,30,100,2\na,0,0,40,120,1\n"
+    found = propose(text, size=(40, 120))
+    np.testing.assert_array_equal(
+        found.boxes, [[5, 10, 15, 25], [0, 0, 20, 30]]
+    )
+    assert found.boxes.dtype == np.float32
+    np.testing.assert_array_equal(
+        propose(text, size=(20, 30)).boxes, propose(text).boxes
+    )
+
+
+def _require_match(path, *image_ids):
+    require_match(ProposalOptions(proposals_file=str(path)), image_ids)
+
+
+def test_a_file_of_other_pictures_is_refused_with_both_ids(tmp_path):
+    path = tmp_path / "boxes.csv"
+    path.write_text(_HEADER + "x/a,1,2,3,4,5\nx/b,1,2,3,4,5\n")
+    _require_match(path, "c", "x/b")
+    message = "not one line.*One of their ids is 'a'.*its first is 'x/a'"
+    with pytest.raises(InputError, match=message):
+        _require_match(path, "b", "a")
+    path.write_text(_HEADER)
+    with pytest.raises(InputError, match="'a'; of the file, it has no lines"):
+        _require_match(path, "a")
+
+
+def test_the_file_is_read_up_to_the_first_match(tmp_path):
+    path = tmp_path / "boxes.csv"
+    path.write_text(_HEADER + "b,1,2,3,4,5\na,1,2,3,4,5\nno box")
+    _require_match(path, "a")
+    with pytest.raises(InputError, match="line 4: 'no box' is no box"):
+        _require_match(path, "c")
+    with pytest.raises(InputError, match="none.csv cannot be read"):
+        _require_match(tmp_path / "none.csv", "a")

@@ -3,8 +3,10 @@ import pickle
 import shutil
 
 import pytest
+from PIL import Image
 
 from tfrecords.errors import InputError
+from tfrecords.images import load_image
 from tfrecords.sources.image_folder import ImageFolder
 
 
@@ -29,7 +31,7 @@ def test_pictures_are_found_in_all_folders_and_sorted(tmp_path):
 def test_every_stated_ending_is_read_in_any_case(tmp_path):
     names = [
         *("1.bmp", "2.jpeg", "3.jpg", "4.png", "5.tif", "6.tiff", "7.webp"),
-        "8.JPG",
+        *("8.JPG", "9.jfif", "9.jpe"),
     ]
     _fill(tmp_path, names)
     assert _ids(tmp_path) == names
@@ -163,3 +165,36 @@ def test_the_share_of_val_survives_pickling(tmp_path):
     _fill(tmp_path, ["a.jpg", "b.jpg", "c.jpg"])
     twin = pickle.loads(pickle.dumps(ImageFolder(str(tmp_path), 0, 1.0)))
     assert {key.split for key in twin.keys()} == {"val"}
+
+
+def test_folders_of_splits_tell_the_split(tmp_path):
+    _fill(tmp_path, ["train/a.jpg", "Validation/b.jpg", "testing/c/d.jpg"])
+    keys = ImageFolder(str(tmp_path), val_share=0.0).keys()
+    assert {key.image_id: key.split for key in keys} == {
+        "Validation/b.jpg": "val",
+        "testing/c/d.jpg": "test",
+        "train/a.jpg": "train",
+    }
+
+
+def test_beside_train_without_val_the_share_of_val_is_an_argument(tmp_path):
+    _fill(tmp_path, ["train/a.jpg", "train/b.jpg", "test/c.jpg"])
+    keys = ImageFolder(str(tmp_path), val_share=1.0).keys()
+    assert [key.split for key in keys] == ["test", "val", "val"]
+
+
+def test_a_jpeg_by_another_ending_is_read(tmp_path):
+    for name in ("a.jfif", "b.JPE"):
+        Image.new("RGB", (8, 6)).save(tmp_path / name, "JPEG")
+    source = ImageFolder(str(tmp_path))
+    images = [load_image(source.read(key).image) for key in source.keys()]
+    assert [(i.height, i.width, i.changed) for i in images] == [(6, 8, "")] * 2
+
+
+def test_pictures_of_other_formats_are_counted_once(tmp_path, caplog):
+    names = ["a.jpg", "b.heic", "day/c.HEIC", "d.gif", "e.CR2", "f.txt"]
+    _fill(tmp_path, [*names, ".g.heic", "notes.gif/h.jpg"])
+    assert _ids(tmp_path) == ["a.jpg", "notes.gif/h.jpg"]
+    (message,) = caplog.messages
+    assert message.startswith(f"4 pictures in {tmp_path} are in formats")
+    assert "1 .cr2, 1 .gif, 2 .heic. Convert them to JPEG" in message

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -54,7 +55,12 @@ def start_both(*flags):
 
 
 def finish(process, seconds=150):
-    output, _ = process.communicate(timeout=seconds)
+    try:
+        output, _ = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        output, _ = process.communicate()
+        pytest.fail(f"still running after {seconds} s:\n{output}")
     return process.returncode, output
 
 
@@ -91,6 +97,22 @@ def test_two_workers_learn_what_one_process_learns(demo_run, tmp_path, alone):
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
     # One of them writes: no line stands twice.
     assert len(RunLog(tmp_path).history("epoch")) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("flag", "told"),
+    [("--stages=evaluate", "Protocol"), ("--dry_run", "nothing is trained")],
+)
+def test_what_the_chief_does_alone_needs_no_training_before_it(
+    demo_run, tmp_path, flag, told
+):
+    shutil.copytree(demo_run, tmp_path / "run", symlinks=True)
+    (tmp_path / "run" / "verdict.json").unlink()
+    flags = [f"--run_dir={tmp_path}/run", "--check_pairs=0", flag]
+    (code, output), (other, silent) = map(finish, start_both(*flags))
+    assert [code, other] == [0, 0], output + silent
+    assert told in output
 
 
 @pytest.mark.slow

@@ -64,6 +64,22 @@ def test_a_name_in_the_folder_is_a_query(folder, capsys):
     assert found(capsys) == [("a/2.png", 1.0)]
 
 
+def test_a_file_that_is_there_is_the_query_and_not_its_namesake(
+    folder, capsys, monkeypatch
+):
+    monkeypatch.chdir(folder)
+    shutil.copy(folder / "in/b/3.png", "twin.png")
+    assert run(folder, "twin.png", "--number=1") == 0
+    ((name, similarity),) = found(capsys)
+    assert (name, round(similarity, 3)) == ("b/3.png", 1.0)
+    (folder / "twin.png").unlink()
+    assert run(folder, "twin.png", "--number=1") == 0
+    assert found(capsys) == [("a/2.png", 1.0)]
+    # A path into --images is still the picture there, which is left out.
+    assert run(folder, "in/twin.png", "--number=1") == 0
+    assert found(capsys) == [("a/2.png", 1.0)]
+
+
 def test_a_second_query_computes_no_picture_again(folder, capsys, monkeypatch):
     assert run(folder, "twin.png") == 0
     first = found(capsys)

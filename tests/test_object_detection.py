@@ -8,6 +8,7 @@ from detection_records import example
 from tfrecords.errors import InputError
 from tfrecords.image_record import ImageKey
 from tfrecords.record_file import frame
+from tfrecords.record_file import read_records
 from tfrecords.sources.object_detection import ObjectDetectionRecords
 
 
@@ -207,7 +208,7 @@ def test_a_record_is_read_without_the_listing(tmp_path, monkeypatch):
     assert len(twin.read(key).boxes) == 1
 
 
-def test_the_digest_follows_names_and_sizes(tmp_path):
+def test_the_digest_follows_names_and_records(tmp_path):
     _write(tmp_path / "train.record", "a")
     digest = ObjectDetectionRecords(str(tmp_path)).digest()
     assert ObjectDetectionRecords(str(tmp_path)).digest() == digest
@@ -216,3 +217,52 @@ def test_the_digest_follows_names_and_sizes(tmp_path):
     assert changed != digest
     (tmp_path / "train.record").rename(tmp_path / "test.record")
     assert ObjectDetectionRecords(str(tmp_path)).digest() != changed
+    ymin = {"image__object__bbox__ymin": [0.3]}
+    _write(tmp_path / "test.record", "a", "b", **ymin)
+    other = ObjectDetectionRecords(str(tmp_path)).digest()
+    size = (tmp_path / "test.record").stat().st_size
+    _write(tmp_path / "test.record", "a", "b")
+    assert (tmp_path / "test.record").stat().st_size == size
+    assert ObjectDetectionRecords(str(tmp_path)).digest() != other
+
+
+def test_the_digest_follows_damage_and_its_mending(tmp_path):
+    path = tmp_path / "train.record"
+    _write(path, "a", "b")
+    whole = path.read_bytes()
+    digest = ObjectDetectionRecords(str(tmp_path)).digest()
+    path.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
+    assert ObjectDetectionRecords(str(tmp_path)).digest() != digest
+    path.write_bytes(whole)
+    assert ObjectDetectionRecords(str(tmp_path)).digest() == digest
+
+
+def test_keys_classes_and_digest_read_the_records_once(tmp_path, monkeypatch):
+    _write(tmp_path / "train.record", "a", "b")
+    _write(tmp_path / "val.record", "c")
+    read = []
+
+    def counting(path):
+        read.append(path.name)
+        return read_records(path)
+
+    monkeypatch.setattr("tfrecords.record_file.read_records", counting)
+    source = ObjectDetectionRecords(str(tmp_path))
+    source.digest()
+    assert len(source.keys()) == 3 and source.classes == ("dog",)
+    assert read == ["train.record", "val.record"]
+
+
+def test_a_file_that_is_refused_counts_by_its_size_in_the_digest(tmp_path):
+    data_dir = tmp_path / "data"
+    _write(data_dir / "train.record", "a")
+    (data_dir / "zip.record").write_bytes(b"\x1f\x8b" * 9)
+    (data_dir / "link.record").symlink_to(tmp_path / "secret.record")
+    digests = set()
+    for names in (["a"], ["a", "b"]):
+        _write(tmp_path / "secret.record", *names)
+        digests.add(ObjectDetectionRecords(str(data_dir)).digest())
+    assert len(digests) == 1
+    (data_dir / "zip.record").write_bytes(b"\x1f\x8b")
+    digests.add(ObjectDetectionRecords(str(data_dir)).digest())
+    assert len(digests) == 2

@@ -116,6 +116,12 @@ def test_a_file_counts_by_its_bytes(tmp_path, name):
     assert _with_file(name, path).content("voc")[name] == wanted
 
 
+def test_help_says_what_an_image_id_of_a_proposals_file_is(values):
+    help_text = values["proposals_file"].help
+    for image_id in ("day1/a.jpg", "000012", "train2017/000000000009.jpg"):
+        assert image_id in help_text
+
+
 def test_where_to_build_is_no_part_of_what_is_built(values):
     values(["program", "--num_workers=3", "--beam_options=--runner=R,--a=b"])
     runner = runner_from_flags(values)

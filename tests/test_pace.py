@@ -5,6 +5,7 @@ import pytest
 from scn_tf import pace as pace_module
 from scn_tf.pace import Pace
 from scn_tf.pace import PaceOptions
+from scn_tf.pace import Since
 from tfrecords.errors import InputError
 
 
@@ -85,6 +86,15 @@ def test_saves_come_by_steps_by_time_and_at_ends_of_epochs(monkeypatch):
 def test_other_words_for_when_to_save_are_refused(text):
     with pytest.raises(InputError, match="--save_every=.*minutes"):
         Pace(PaceOptions(save_every=text), 10)
+
+
+def test_time_without_input_is_a_share_of_all():
+    since = Since()
+    assert since.wait_share() == 0
+    since.add(3, 1.5, 0.25)
+    since.add(1, 0.5, 0.75)
+    assert (since.steps, since.seconds) == (4, 2.0)
+    assert since.wait_share() == 0.5
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,10 @@
 """Laws of what is kept beside an unfinished build."""
 
+import contextlib
+import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -10,6 +13,7 @@ from small_source import small_options
 from small_source import SmallSource
 
 from tfrecords.errors import InputError
+from tfrecords.local_pool import local_pool
 from tfrecords.parts import file_digest
 from tfrecords.parts import Parts
 from tfrecords.parts import StoppedError
@@ -130,3 +134,112 @@ def test_what_killed_builds_left_is_removed(parts, tasks, tmp_path):
     parts.clean(tasks)
     assert not any(path.exists() for path in left)
     assert all(path.exists() for path in others)
+
+
+def test_of_two_builds_one_holds_the_folder(tmp_path):
+    with Parts(tmp_path).held():
+        with pytest.raises(InputError, match=f"writing to {tmp_path}: wait"):
+            with Parts(tmp_path).held():
+                raise AssertionError("two builds at once")
+        Parts(tmp_path).remove_left()
+        assert (tmp_path / ".parts").exists()
+    with Parts(tmp_path).held():
+        pass
+    Parts(tmp_path).remove_left()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_build_that_does_not_even_begin_leaves_nothing(tmp_path):
+    for left in ([], ["a.done.json"]):
+        with pytest.raises(InputError, match="before it began"):
+            with Parts(tmp_path).held():
+                for name in left:
+                    (tmp_path / ".parts" / name).touch()
+                raise InputError("before it began")
+        assert (tmp_path / ".parts").exists() == bool(left)
+
+
+def test_a_folder_that_was_removed_meanwhile_is_not_held(tmp_path, monkeypatch):
+    """What is locked must be what others will find."""
+    for again in (False, True):
+        parts = Parts(tmp_path)
+        parts.make()
+
+        def remove(descriptor, how, again=again):
+            Parts(tmp_path).remove()
+            if again:
+                Parts(tmp_path).make()
+
+        monkeypatch.setattr("fcntl.flock", remove)
+        with pytest.raises(InputError, match="Another build"):
+            with parts.held():
+                raise AssertionError("a folder that is gone was locked")
+
+
+def test_a_file_system_without_locks_is_no_error(tmp_path, monkeypatch):
+    def refuse(descriptor, how):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fcntl.flock", refuse)
+        with Parts(tmp_path).held():
+            pass
+    monkeypatch.setattr("tfrecords.parts.fcntl", None)
+    with Parts(tmp_path).held():
+        pass
+
+
+def test_a_folder_that_cannot_be_opened_is_named(tmp_path, monkeypatch):
+    def refuse(*arguments):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    Parts(tmp_path).make()
+    monkeypatch.setattr("tfrecords.parts.os.open", refuse)
+    with pytest.raises(InputError, match="cannot be written .Permission"):
+        with Parts(tmp_path).held():
+            pass
+
+
+def check_nothing_is_open(folder):
+    """Runs in a child process."""
+    for descriptor in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            end = os.readlink(f"/proc/self/fd/{descriptor}")
+            assert not end.startswith(str(folder)), end
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_child_processes_do_not_hold_the_folder(tmp_path):
+    with Parts(tmp_path).held():
+        with pytest.raises(AssertionError, match=".parts"):
+            check_nothing_is_open(tmp_path)
+        with local_pool(2) as call:
+            call(check_nothing_is_open, tmp_path)
+
+
+def test_a_killed_build_holds_nothing(tmp_path):
+    """Not even where a child process of it lives on."""
+    driver = (
+        "import pathlib, subprocess, sys, time; "
+        "from tfrecords.parts import Parts; "
+        f"held = Parts(pathlib.Path({str(tmp_path)!r})).held(); "
+        "held.__enter__(); "
+        "child = subprocess.Popen([sys.executable, '-c', "
+        "'import time; time.sleep(60)'], stdout=subprocess.DEVNULL); "
+        "print(child.pid, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", driver], stdout=subprocess.PIPE, text=True
+    ) as process:
+        child = int(process.stdout.readline())
+        try:
+            with pytest.raises(InputError, match="Another build"):
+                with Parts(tmp_path).held():
+                    pass
+            process.kill()
+            process.wait()
+            with Parts(tmp_path).held():
+                os.kill(child, 0)
+        finally:
+            process.kill()
+            os.kill(child, signal.SIGKILL)

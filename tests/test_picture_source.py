@@ -82,6 +82,29 @@ def test_a_picture_is_found_by_name_and_by_any_path(folder, monkeypatch):
     assert pictures.find("../../elsewhere/4.png") is None
 
 
+def test_a_file_that_is_there_is_meant_and_not_its_namesake(
+    folder, tmp_path, monkeypatch
+):
+    pictures = open_pictures(str(folder))
+    write_pictures(tmp_path, 5)  # a/4.png and others, outside
+    monkeypatch.chdir(tmp_path)
+    assert pictures.find("a/4.png") is None
+    assert pictures.find("in/a/4.png") == 2
+    (tmp_path / "a/4.png").unlink()
+    assert pictures.find("a/4.png") == 2
+    # One that leads inside is the picture there.
+    (tmp_path / "a/4.png").symlink_to(folder / "b/1.png")
+    assert pictures.find("a/4.png") == 3
+
+
+def test_a_link_in_the_folder_is_found_as_itself(folder):
+    (folder / "link.png").symlink_to(folder / "b/1.png")
+    pictures = open_pictures(str(folder))
+    for query in ("link.png", str(folder / "a/../link.png")):
+        assert pictures.names[pictures.find(query)] == "link.png"
+    assert pictures.names[pictures.find(str(folder / "b/1.png"))] == "b/1.png"
+
+
 def test_the_digest_is_that_of_names_sizes_and_times(folder):
     first = open_pictures(str(folder)).digest()
     assert open_pictures(str(folder)).digest() == first
@@ -91,7 +114,9 @@ def test_the_digest_is_that_of_names_sizes_and_times(folder):
     assert len({first, second, open_pictures(str(folder)).digest()}) == 3
 
 
-def test_records_give_whole_photographs_with_split_and_labels(tmp_path):
+def test_records_give_whole_photographs_with_split_and_labels(
+    tmp_path, monkeypatch
+):
     train = [make_record("train", index, 2, 3) for index in range(2)]
     val = [make_record("val", 0, 0, 0)]
     write_records(tmp_path, {"train-0.tfrecord": train, "val-0.tfrecord": val})
@@ -105,6 +130,9 @@ def test_records_give_whole_photographs_with_split_and_labels(tmp_path):
     np.testing.assert_array_equal(pictures.load(1), decode(train[1].encoded))
     assert pictures.find("val-0") == 2
     assert pictures.find("val-1") is None
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "val-0").write_bytes(val[0].encoded)
+    assert pictures.find("val-0") is None
 
 
 def test_a_damaged_record_is_left_out_or_stops(tmp_path):

@@ -1,5 +1,7 @@
 """What a run reads: splits, pairs and offsets, as the flags want them."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from parsed_flags import parsed_config
@@ -34,6 +36,17 @@ def test_pairs_that_overlap_much_are_left_out(folder):
     assert 0 < kept.sum() < len(kept)
     np.testing.assert_array_equal(apart.pairs, everything.pairs[kept])
     np.testing.assert_array_equal(apart.boxes, everything.boxes)
+
+
+def test_without_held_out_pairs_those_of_the_training_are_checked(demo_run):
+    records = f"--records_dir={demo_run}/records"
+    assert data(records).held_out_splits == ("val",)
+    # The manifest counts pairs that the flags then leave out.
+    without = data(records)
+    graph = without.graph(("val",))
+    emptied = dataclasses.replace(graph, pairs=graph.pairs[:0])
+    without._graphs["val",] = emptied
+    assert without.held_out_splits == ("train",)
 
 
 def test_photographs_that_judge_are_not_trained_on(folder):

@@ -67,6 +67,18 @@ def test_a_trained_run_of_another_configuration_is_refused(tmp_path):
     assert "--seed=0" in flags_of(tmp_path)
 
 
+def test_a_trained_run_keeps_its_places_until_they_are_held(tmp_path):
+    flags = FLAGS | {"weights": "imagenet", "data_dir": "/photographs"}
+    write_flags(tmp_path, flags)
+    leave_checkpoint(tmp_path)
+    before = (tmp_path / "flags.txt").read_text()
+    other = flags | {"weights": "none", "data_dir": ""}
+    write_flags(tmp_path, other)
+    assert (tmp_path / "flags.txt").read_text() == before
+    write_flags(tmp_path, other, places_hold=True)
+    assert "--weights=none" in flags_of(tmp_path)
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="--run_dir="):

@@ -1,9 +1,14 @@
 """Consumers that need TensorFlow alone find what is wrong."""
 
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from foreign_module import save_foreign_module
+from small_modules import SIZE
+from small_modules import small_images
+from small_modules import write_small_module
 
 from export.consumers import saved_model
 from export.consumers.consumer import NotCheckedError
@@ -65,6 +70,32 @@ def test_files_are_held_against_images_of_8_bits(tmp_path, scale, error):
     np.testing.assert_allclose(
         consumed.features - exact, error * exact, atol=0.003
     )
+
+
+@pytest.mark.parametrize("sides", [(20, 20), (SIZE, 20), (5, 5)])
+def test_files_are_compared_at_the_modules_own_size_only(tmp_path, sides):
+    folder = write_small_module(tmp_path / "module")
+    assert saved_model.own_size(folder) == SIZE
+    images = small_images()
+    served = saved_model.serve_files(folder, images, tmp_path).features
+    wanted = saved_model.load(folder, images, tmp_path).features
+    np.testing.assert_allclose(served, wanted, rtol=1e-5)
+    others = small_images(2, *sides)
+    with pytest.raises(NotCheckedError) as raised:
+        saved_model.serve_files(folder, others, tmp_path)
+    assert f"images are {sides[0]} x {sides[1]}" in str(raised.value)
+    assert f"the module's own {SIZE} x {SIZE}" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "7", "{}", '{"image_size": "8"}', '{"image_size": -8}']
+)
+def test_a_size_that_is_not_stated_is_0(tmp_path, text):
+    assert saved_model.own_size(tmp_path) == 0
+    (tmp_path / "keras.json").write_text(text)
+    assert saved_model.own_size(tmp_path) == 0
+    (tmp_path / "keras.json").write_text(json.dumps({"image_size": 96}))
+    assert saved_model.own_size(tmp_path) == 96
 
 
 def test_a_module_that_takes_no_files_is_not_checked(module_dir, tmp_path):

@@ -272,3 +272,22 @@ def test_the_whole_image_can_be_one_more_proposal(make):
     np.testing.assert_array_equal(boxes[2], [0, 0, *record["size"].numpy()])
     assert len(record["pairs"]) == 3
     assert record["proposal_labels"].numpy()[2] == -1
+
+
+def test_boxes_of_a_file_are_scaled_with_the_pictures(make, tmp_path):
+    path = tmp_path / "boxes.csv"
+    rows = ["0,2,4,20,30,2", "0,0,0,24,32,1", "0,90,90,99,99,3"]
+    header = "image_id,ymin,xmin,ymax,xmax,score"
+    path.write_text("\n".join([header, *rows]))
+    options = ProposalOptions(proposals_file=str(path), whole_image=True)
+    result, (record,) = make(
+        SmallSource(1, 0),  # of 24 x 32 pixels; it does not state that
+        proposals="file",
+        proposal_options=options,
+        max_side=16,
+    )
+    np.testing.assert_array_equal(
+        record["proposal_boxes"],
+        [[1, 2, 10, 15], [0, 0, 12, 16], [0, 0, 12, 16]],
+    )
+    assert result.notes["proposal dropped: outside"] == 1

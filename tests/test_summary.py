@@ -24,6 +24,11 @@ def test_only_what_is_there_is_announced(tmp_path):
     assert "hub" not in text
 
 
+def test_what_is_older_is_said_before_where_things_lie(tmp_path):
+    text = summary_text(tmp_path, None, None, ["The verdict is older."])
+    assert text.startswith("The verdict is older.\n\nRun folder")
+
+
 def test_the_three_lines_load_the_module(tmp_path):
     (tmp_path / "module").mkdir()
     text = summary_text(tmp_path, None, MODULE)

@@ -280,6 +280,33 @@ def test_a_loss_that_is_no_number_stops_and_says_what_to_try(tmp_path):
     assert saved <= {"ckpt-1.index"}
 
 
+def test_an_epoch_that_ends_in_an_explosion_is_not_saved(tmp_path):
+    class Explodes(Learner):
+        checks = 0
+
+        def check(self):
+            self.checks += 1  # at the start, and after each epoch
+            loss = 1e9 if self.checks == 3 else 1.0
+            return {"loss": loss, "over_floor": loss, "permuted": loss}
+
+    options = TrainOptions(epochs=2, learning_rate=0.01)
+    with pytest.raises(InputError, match="became 1e[+]09 at step 8"):
+        Explodes(tmp_path, options=options).fit()
+    saved = {path.name for path in (tmp_path / "checkpoints").glob("*.index")}
+    assert saved == {"ckpt-4.index"}
+
+
+def test_what_is_continued_is_held_to_the_loss_it_began_with(tmp_path):
+    class Worse(Learner):
+        def check(self):
+            return {"loss": 2e3, "over_floor": 2e3, "permuted": 2e3}
+
+    Learner(tmp_path, options=TrainOptions(epochs=1, learning_rate=0.01)).fit()
+    options = TrainOptions(epochs=2, learning_rate=0.01)
+    with pytest.raises(InputError, match="became 2000 at step 8; the floor is"):
+        Worse(tmp_path, options=options).fit()
+
+
 def test_a_loss_that_explodes_stops_before_it_is_no_number(tmp_path):
     options = TrainOptions(epochs=9, learning_rate=30.0, momentum=0.0)
     with pytest.raises(InputError, match=r"became [\d.e+]+ at step \d+; "):
@@ -318,6 +345,22 @@ def test_a_signal_saves_the_step_and_the_run_goes_on_without_a_seam(tmp_path):
     for one, other in zip(*lines, strict=True):
         for name in ("step", "epoch", "loss", "gradients_head", "weights_neck"):
             assert one[name] == other[name], name
+
+
+def test_a_signal_in_the_last_call_is_not_forgotten(tmp_path):
+    class StopsLate(Learner):
+        checks = 0
+
+        def check(self):
+            self.checks += 1  # at the start, and after the only epoch
+            if self.checks == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().check()
+
+    options = TrainOptions(epochs=1, learning_rate=0.01)
+    with pytest.raises(TrainingStopped, match="ended the run after its train"):
+        StopsLate(tmp_path, options=options).fit()
+    assert (tmp_path / "checkpoints" / "ckpt-4.index").is_file()
 
 
 def test_an_epoch_at_whose_end_a_signal_came_is_shown(tmp_path):

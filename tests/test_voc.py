@@ -338,3 +338,18 @@ def test_an_unreadable_list_is_refused_by_name(year_dir, monkeypatch):
     monkeypatch.setattr(pathlib.Path, "read_bytes", read_bytes)
     with pytest.raises(InputError, match="val.txt cannot be read"):
         VocDevkit(str(year_dir)).keys()
+
+
+def test_the_digest_follows_annotations_of_the_same_length(year_dir):
+    digest = VocDevkit(str(year_dir)).digest()
+    path = year_dir / "Annotations/c.xml"
+    path.write_text(path.read_text().replace("<xmin>11", "<xmin>12"))
+    assert VocDevkit(str(year_dir)).digest() != digest
+
+
+def test_the_digest_never_follows_annotations_outside(year_dir, tmp_path):
+    path = year_dir / "Annotations/a.xml"
+    path.rename(tmp_path / "a.xml")
+    missing = VocDevkit(str(year_dir)).digest()
+    path.symlink_to(tmp_path / "a.xml")
+    assert VocDevkit(str(year_dir)).digest() == missing

@@ -7,6 +7,7 @@ from PIL import Image
 from tfrecords.errors import InputError
 from tfrecords.image_record import ImageKey
 from tfrecords.images import load_image
+from tfrecords.sources.splits import hashed_split
 from tfrecords.sources.yolo import Yolo
 
 
@@ -236,3 +237,42 @@ def test_a_picture_is_read_without_the_listing(data_dir, monkeypatch):
     monkeypatch.delattr("tfrecords.sources.folder.list_pictures")
     key = ImageKey("train", "images/train/day/a.jpg")
     assert source.read(key).labels == ("car", "dog")
+
+
+def test_a_folder_of_a_split_is_wholly_named_after_it(tmp_path):
+    (tmp_path / "labels").mkdir()
+    for index in range(60):
+        _picture(tmp_path / "images" / "valley" / f"{index}.jpg")
+    _picture(tmp_path / "images" / "Val2017" / "a.jpg")
+    keys = Yolo(str(tmp_path)).keys()
+    assert keys[0] == ImageKey("val", "images/Val2017/a.jpg")
+    splits = [key.split for key in keys[1:]]
+    assert splits == [hashed_split(key.image_id) for key in keys[1:]]
+    assert "train" in splits
+
+
+def test_folders_that_only_begin_like_a_split_are_none(tmp_path):
+    for name in ("train", "valley"):
+        _picture(tmp_path / name / "images" / "a.jpg")
+        _labels(tmp_path / name / "labels" / "a.txt", "0 0.5 0.5 1 1")
+    (key,) = Yolo(str(tmp_path)).keys()
+    assert key == ImageKey("train", "train/images/a.jpg")
+
+
+def test_the_digest_follows_labels_of_the_same_length(data_dir):
+    digest = Yolo(str(data_dir)).digest()
+    path = data_dir / "labels/train/day/a.txt"
+    path.write_text(path.read_text().replace("0.25", "0.35"))
+    assert Yolo(str(data_dir)).digest() != digest
+
+
+def test_the_digest_never_follows_labels_that_lead_outside(
+    data_dir, tmp_path_factory
+):
+    outside_path = tmp_path_factory.mktemp("outside") / "a.txt"
+    outside_path.write_text("0 0.5 0.5 1 1")
+    path = data_dir / "labels/train/day/a.txt"
+    path.unlink()
+    missing = Yolo(str(data_dir)).digest()
+    path.symlink_to(outside_path)
+    assert Yolo(str(data_dir)).digest() == missing

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from scn_tf.backbones.backbone import Backbone
+from scn_tf.distribution import make_strategy
 from scn_tf.head import SpatialContextHead
 from tfrecords.pair_graph import PairGraph
 
@@ -16,11 +17,9 @@ FEATURES = 5  # length of h1
 
 @functools.cache
 def mirrored(*devices: str) -> tf.distribute.MirroredStrategy:
-    """One strategy per process and devices.
-
-    Two strategies on the same devices number their collective operations
-    alike, and TensorFlow then takes those of the second for the first's.
-    """
+    """One strategy per process and devices, that of runs on them."""
+    if len(devices) > 1:
+        return make_strategy(devices)
     return tf.distribute.MirroredStrategy(list(devices))
 
 

@@ -64,7 +64,9 @@ def build(
 
     Raises:
         InputError: if no photograph can be used, if the folder holds other
-            records or cannot be written, or if the disk is full.
+            records or cannot be written, if another build is writing to it,
+            if photographs were left out and `options.on_bad_image` is
+            "stop", or if the disk is full.
     """
     runner = runner or RunnerOptions()
     folder = pathlib.Path(records_dir).resolve()
@@ -75,9 +77,10 @@ def build(
         "source_digest": source.digest(),
         "options": options.content(source.name),
     }
-    finished = _finished(folder, identity)
+    finished = _finished(folder, identity, options)
     if finished is not None:
-        Parts(folder).remove()  # of a build that was killed at its very end
+        # Of a build that was killed at its very end.
+        Parts(folder).remove_left()
         if runner.progress:
             print(f"Records are up to date: {folder}")
         return finished
@@ -86,14 +89,23 @@ def build(
         raise InputError(
             f"There are no photographs in --data_dir={options.data_dir}."
         )
+    PROPOSERS[options.proposals].check(
+        options.proposal_options,
+        [key.image_id for task in tasks for key in task.keys],
+    )
     identity["versions"] = _versions()
     parts = Parts(folder, identity)
-    parts.make()
-    results = build_shards(tasks, parts, source, options, runner)
-    manifest = _manifest(source, identity, tasks, results)
-    _refuse_nothing(manifest, options)
-    write_manifest(manifest, folder)
-    parts.remove()
+    with parts.held():
+        # Another build may have ended since.
+        manifest = _finished(folder, identity, options)
+        if manifest is None:
+            results = build_shards(tasks, parts, source, options, runner)
+            manifest = _manifest(source, identity, tasks, results)
+            _refuse_nothing(manifest, options)
+            # Shards of an earlier command that left some out may be there.
+            _refuse_skipped(manifest, options, folder)
+            write_manifest(manifest, folder)
+        parts.remove()
     return manifest
 
 
@@ -125,11 +137,14 @@ def main(arguments: Sequence[str]) -> None:
     print(f"Records {manifest.digest[:12]} lie in {values.records_dir}")
 
 
-def _finished(folder: pathlib.Path, identity: dict) -> Manifest | None:
+def _finished(
+    folder: pathlib.Path, identity: dict, options: BuildOptions
+) -> Manifest | None:
     """Returns the manifest of these very records if they are complete.
 
     Raises:
-        InputError: if the folder holds records of something else.
+        InputError: if the folder holds records of something else, or such
+            as left out what `options` do not leave out.
     """
     if not (folder / "manifest.json").exists():
         return None
@@ -156,6 +171,7 @@ def _finished(folder: pathlib.Path, identity: dict) -> Manifest | None:
         path = folder / shard.file
         if not path.is_file() or path.stat().st_size != shard.bytes:
             return None
+    _refuse_skipped(manifest, options, folder)
     return manifest
 
 
@@ -208,6 +224,22 @@ def _refuse_nothing(manifest: Manifest, options: BuildOptions) -> None:
     raise InputError(
         f"None of the {len(manifest.skipped)} photographs in --data_dir="
         f"{options.data_dir} can be used. The first reasons: {reasons}"
+    )
+
+
+def _refuse_skipped(
+    manifest: Manifest, options: BuildOptions, folder: pathlib.Path
+) -> None:
+    """Refuses records that were built before "stop" was asked for."""
+    if options.on_bad_image != "stop" or not manifest.skipped:
+        return
+    first = manifest.skipped[0]
+    raise InputError(
+        f"The records in {folder} leave out {len(manifest.skipped)} "
+        f"photographs, the first is {first['image_id']}: {first['reason']} "
+        "Mend or remove what cannot be used and build in another "
+        "--records_dir, or take the records as they are with "
+        "--on_bad_image=skip."
     )
 
 

@@ -32,8 +32,10 @@ class ImageRecord:
         difficult: [G] bool, VOC's flag for objects left out of scores.
         pairs: [P, 2] int64 (source, target) indices into the proposals
             where the source fixes them, else None.
-        size: (height, width) of the picture that the boxes refer to, where
-            the source states it, else None.
+        size: (height, width) of the upright picture in pixels, before the
+            builder scales it, where the source states it, else None. Boxes
+            of a source refer to this size; the builder scales them with the
+            picture, and fills in what is None.
     """
 
     key: ImageKey

@@ -38,8 +38,12 @@ _PROPOSAL_FLAGS = {
     "of yolo_v8_m_pascalvoc (trained with VOC2012's labels), none draws "
     "random ones to measure time, anything else is a file of Keras weights.",
     "proposals_file": "CSV file of --proposals=file, with the header "
-    "image_id,ymin,xmin,ymax,xmax,score; pixels of the upright picture, the "
-    "whole of it is 0,0,height,width.",
+    "image_id,ymin,xmin,ymax,xmax,score; pixels of the upright picture before "
+    "--max_side scales it, the whole of it is 0,0,height,width. image_id is "
+    "that of the records: the path below --data_dir (plain pictures, csv, "
+    "yolo: day1/a.jpg), VOC's id (000012), of COCO the annotation file's name "
+    "without instances_ and .json, and the file name "
+    "(train2017/000000000009.jpg), of TFRecords file/byte/name.",
     "whole_image": "Take the whole picture as one more proposal.",
 }
 # Options that may name a file.

@@ -18,6 +18,11 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 
+try:
+    import fcntl
+except ImportError:
+    fcntl = None  # Windows has no such locks.
+
 from tfrecords.errors import InputError
 from tfrecords.files import remove_leftovers
 from tfrecords.files import replacing
@@ -67,10 +72,37 @@ class Parts:
             trial.touch()
             trial.unlink()
         except OSError as error:
-            raise InputError(
-                f"--records_dir={self._records_dir} cannot be written "
-                f"({error.strerror}). Choose a folder that can."
-            ) from error
+            raise self._unwritable(error) from error
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Makes the folder and keeps all other builds out of it.
+
+        The lock is on the folder, so no file is left of it, and the kernel's,
+        so it ends with this process, however that ends: child processes do
+        not inherit the descriptor. Where a file system has no locks, others
+        are not kept out.
+
+        Raises:
+            InputError: if another build is at work, or the folder cannot be
+                written.
+        """
+        if not self._folder.is_dir():
+            self.make()
+        with contextlib.ExitStack() as stack:
+            if fcntl is not None:
+                descriptor = self._opened()
+                stack.callback(os.close, descriptor)
+                self._lock(descriptor)
+            try:
+                # Not before: another build might be at work in the folder.
+                self.make()
+                yield
+            except InputError:
+                # Of a build that did not even begin nothing is left.
+                with contextlib.suppress(OSError):
+                    self._folder.rmdir()
+                raise
 
     def clean(self, tasks: Sequence[ShardTask]) -> None:
         """Removes notes and files that no task made, or that have changed.
@@ -185,6 +217,45 @@ class Parts:
     def remove(self) -> None:
         """Removes the folder, if it is there and that can be done."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def remove_left(self) -> None:
+        """Removes the folder unless a build is at work in it."""
+        with contextlib.suppress(InputError):
+            if self._folder.is_dir():
+                with self.held():
+                    self.remove()
+
+    def _opened(self) -> int:
+        try:
+            return os.open(self._folder, os.O_RDONLY)
+        except FileNotFoundError as error:  # It has just been removed.
+            raise self._busy() from error
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _lock(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            there = os.stat(self._folder)
+        except (BlockingIOError, FileNotFoundError) as error:
+            raise self._busy() from error
+        except OSError:
+            return  # A file system without locks.
+        # A build that ended in between has removed what is locked here.
+        if not os.path.samestat(os.fstat(descriptor), there):
+            raise self._busy()
+
+    def _unwritable(self, error: OSError) -> InputError:
+        return InputError(
+            f"--records_dir={self._records_dir} cannot be written "
+            f"({error.strerror}). Choose a folder that can."
+        )
+
+    def _busy(self) -> InputError:
+        return InputError(
+            f"Another build is writing to {self._records_dir}: wait for it, "
+            "then give the command again."
+        )
 
     def _result(self, task: ShardTask) -> ShardResult | None:
         """Returns what the note on a task's file says, if both fit."""

@@ -181,12 +181,13 @@ def _check_size(image_record: ImageRecord, picture: StoredImage) -> None:
 
 
 def _scaled(image_record: ImageRecord, picture: StoredImage) -> ImageRecord:
-    """Returns the record with its boxes in pixels of the stored picture."""
-    heights = picture.height, picture.original_height
-    widths = picture.width, picture.original_width
-    factor = np.array([heights[0] / heights[1], widths[0] / widths[1]] * 2)
+    """Returns the record with scaled boxes, and the size before that."""
+    size = picture.original_height, picture.original_width
+    factor = np.array([picture.height / size[0], picture.width / size[1]] * 2)
     boxes = np.asarray(image_record.boxes, np.float32).reshape(-1, 4) * factor
-    return dataclasses.replace(image_record, boxes=boxes.astype(np.float32))
+    return dataclasses.replace(
+        image_record, boxes=boxes.astype(np.float32), size=size
+    )
 
 
 def _inside(
@@ -259,8 +260,8 @@ def _usable(proposals: Proposals, picture: _Picture) -> Proposals:
     boxes = box_rules.clip(snap(proposals.boxes).reshape(-1, 4), size)
     faults = box_rules.faults(boxes, size)
     kept = np.flatnonzero([not fault for fault in faults])
-    if len(kept) < len(boxes):
-        picture.notes["proposal dropped: empty"] += len(boxes) - len(kept)
+    for fault in [*proposals.dropped, *filter(None, faults)]:
+        picture.notes[f"proposal dropped: {fault}"] += 1
     return Proposals(
         boxes=boxes[kept],
         scores=proposals.scores[kept],

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 from collections.abc import Iterable
 from types import ModuleType
 
@@ -18,9 +19,15 @@ import numpy as np
 
 from tfrecords.errors import InputError
 from tfrecords.files import replacing
+from tfrecords.sources.source_file import file_size
+from tfrecords.sources.source_file import is_missing
 
 _FLOAT32 = "%.9g"  # nine digits tell any two of them apart
 _ROWS_AT_ONCE = 4096
+_DIGEST = "features_sha256"  # by it a .json is known as ours
+_HEAD_BYTES = 1 << 20  # of a .json, to see whose it is
+# Of a larger one: one space before it, so it is no part of anything else.
+_DIGEST_LINE = re.compile(rb'^ "features_sha256": "[0-9a-f]{64}",$', re.M)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,7 +53,8 @@ def check_output(path: str | os.PathLike) -> None:
 
     Raises:
         InputError: if the suffix is unknown, there is a folder of that name,
-            its folder cannot be written, or the package for it is missing.
+            its folder cannot be written, the package for it is missing, or
+            what would be written beside it would replace a file of others.
     """
     path = pathlib.Path(path)
     if path.suffix not in _WRITERS:
@@ -69,6 +77,13 @@ def check_output(path: str | os.PathLike) -> None:
         raise InputError(
             f"--output={path} cannot be written: {path.parent} is no folder "
             "that you may write into. Name a file elsewhere."
+        )
+    beside = path.with_suffix(".json")
+    if path.suffix == ".npy" and not (is_missing(beside) or _is_ours(beside)):
+        raise InputError(
+            f"--output={path} has {beside.name} written beside it, and there "
+            f"is a {beside} that scn_tf.embed did not write, or that is "
+            "damaged. Move it away, or name another .npy file."
         )
 
 
@@ -99,7 +114,7 @@ def read_features(path: str | os.PathLike) -> FeatureTable:
         text = path.with_suffix(".json").read_text(encoding="utf-8")
         about = json.loads(text)
         names, columns = about.pop("names"), about.pop("columns")
-        digest = about.pop("features_sha256")
+        digest = about.pop(_DIGEST)
     except (
         OSError,
         EOFError,
@@ -119,11 +134,30 @@ def read_features(path: str | os.PathLike) -> FeatureTable:
     return FeatureTable(names, columns, features, about)
 
 
+def _is_ours(path: pathlib.Path) -> bool:
+    """Says whether `write_features` wrote a .json; reads little of it."""
+    size = file_size(path)
+    if size < 0:  # A folder or a pipe would be replaced too.
+        return False
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_HEAD_BYTES)
+            file.seek(max(size - 2, 0))
+            end = file.read(2)
+        if size > _HEAD_BYTES:
+            return end == b"}\n" and bool(_DIGEST_LINE.search(head))
+        content = json.loads(head)
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and _DIGEST in content
+
+
 def _write_npy(table: FeatureTable, path: pathlib.Path) -> None:
     features = np.ascontiguousarray(table.features, np.float32)
     content = {
+        # At the beginning, where `_is_ours` looks for it.
+        _DIGEST: _digest(features),
         **table.about,
-        "features_sha256": _digest(features),
         "names": table.names,
         "columns": table.columns,
     }

@@ -47,9 +47,26 @@ class Pictures(abc.ABC):
             InputError: if it cannot be read; names it and says why.
         """
 
-    @abc.abstractmethod
     def find(self, query: str) -> int | None:
-        """Returns the index of a picture by its name or path, or None."""
+        """Returns the index of a picture by its path or name, or None.
+
+        The path of a file that is there means that file, whatever picture
+        has such a name.
+
+        Args:
+            query: as the user typed it.
+        """
+        names = (query,)
+        if os.path.isfile(query):
+            names = self._names_of_file(query)
+        for name in names:
+            if name in self.names:
+                return self.names.index(name)
+        return None
+
+    def _names_of_file(self, path: str) -> tuple[str, ...]:
+        """Returns names that the file at a path may have here."""
+        return ()
 
 
 def open_pictures(images: str, on_bad_image: str = "skip") -> Pictures:
@@ -99,14 +116,15 @@ class _FolderPictures(Pictures):
             picture_inside(self._folder, self.names[index])
         ).pixels
 
-    def find(self, query: str) -> int | None:
-        wanted = os.path.realpath(query)
+    def _names_of_file(self, path: str) -> tuple[str, ...]:
         root = os.path.realpath(self._folder)
-        name = pathlib.Path(os.path.relpath(wanted, root)).as_posix()
-        for candidate in (name, query):
-            if candidate in self.names:
-                return self.names.index(candidate)
-        return None
+        folder, name = os.path.split(path)
+        # A link in the folder is a picture of its own; else its end counts.
+        link = os.path.join(os.path.realpath(folder), name)
+        return tuple(
+            pathlib.Path(os.path.relpath(end, root)).as_posix()
+            for end in (link, os.path.realpath(path))
+        )
 
 
 class _RecordPictures(Pictures):
@@ -153,9 +171,6 @@ class _RecordPictures(Pictures):
 
     def load(self, index: int) -> np.ndarray:
         return load_picture(*self._places[index])
-
-    def find(self, query: str) -> int | None:
-        return self.names.index(query) if query in self.names else None
 
 
 def _files_digest(folder: pathlib.Path, names: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ were used to find its boxes. One file, one function, one line here.
 
 from tfrecords.proposals.edge_boxes import propose_edge_boxes
 from tfrecords.proposals.file import propose_file
+from tfrecords.proposals.file import require_match
 from tfrecords.proposals.ground_truth import propose_ground_truth
 from tfrecords.proposals.proposals import one_by_one
 from tfrecords.proposals.proposals import Proposer
@@ -18,6 +19,7 @@ PROPOSERS = {
         one_by_one(propose_file),
         "the boxes come from a file; whether labels were used to find them "
         "is not known",
+        require_match,
     ),
     "ground_truth": Proposer(
         one_by_one(propose_ground_truth), "the boxes were drawn by annotators"

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Sequence
 
 import numpy as np
@@ -54,11 +55,13 @@ class Proposals:
         boxes: [N, 4] float32 (y0, x0, y1, x1) in pixels, inside the image.
         scores: [N] float32, best first where the method scores.
         labels: [N] class names; empty strings where unknown.
+        dropped: why boxes were dropped that were given, one word per box.
     """
 
     boxes: np.ndarray
     scores: np.ndarray
     labels: tuple[str, ...]
+    dropped: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +75,8 @@ class Proposer:
             own row of these, not on what else is in the batch.
         label_leak: one sentence on the labels that were used to find the
             boxes; "" if none were. Goes into manifest and verdict.
+        check: the options and the ids of all pictures -> nothing, or an
+            InputError before a build that would find no box at all.
     """
 
     propose: Callable[
@@ -84,6 +89,9 @@ class Proposer:
         list[Proposals],
     ]
     label_leak: str = ""
+    check: Callable[[ProposalOptions, Collection[str]], None] = (
+        lambda options, image_ids: None
+    )
 
 
 def one_by_one(
@@ -114,7 +122,8 @@ def with_whole_image(proposals: Proposals, size: tuple[int, int]) -> Proposals:
         size: its (height, width) in pixels.
     """
     whole = np.array([[0, 0, *size]], np.float32)
-    return Proposals(
+    return dataclasses.replace(
+        proposals,
         boxes=np.concatenate([proposals.boxes.reshape(-1, 4), whole]),
         scores=np.append(proposals.scores, np.float32(1)),
         labels=(*proposals.labels, ""),

@@ -5,11 +5,11 @@
 
 The json files are all `instances_*.json`, or the only *.json, in
 `annotations/` or in `data_dir` itself. A file's split is named in its name;
-where none is, a hash of the photograph's name decides. Photographs lie in a
-folder called after the file (`train2017`), in `images/`, in that folder in
-`images/`, or in `data_dir`. Boxes are [x, y, width, height] in continuous
-pixels from 0. A box with `iscrowd` covers many objects: it counts as VOC's
-"difficult".
+where none is, by the folders in its `file_name`s (`val/1.jpg`), else a hash of
+the photograph's name decides. Photographs lie in a folder called after the
+file (`train2017`), in `images/`, in that folder in `images/`, or in
+`data_dir`. Boxes are [x, y, width, height] in continuous pixels from 0. A box
+with `iscrowd` covers many objects: it counts as VOC's "difficult".
 """
 
 import pathlib
@@ -22,7 +22,7 @@ from tfrecords.sources import folder
 from tfrecords.sources import source_file
 from tfrecords.sources.coco_file import CocoFile
 from tfrecords.sources.digest import content_digest
-from tfrecords.sources.splits import hashed_split
+from tfrecords.sources.splits import folder_splits
 from tfrecords.sources.splits import named_split
 
 _PREFIX = "instances_"
@@ -94,17 +94,17 @@ class Coco:
         return tuple(sorted(names))
 
     def digest(self) -> str:
-        """Returns a SHA-256 of the annotations and the pictures' sizes.
+        """Returns a SHA-256 of splits, annotations and pictures' sizes.
 
         Raises:
             InputError: as `keys`.
         """
         lines = list(self._paths)
-        for short in self._paths:
-            for name in self._file(short).listed_names():
-                found = self._picture_name(short, name)
-                size = folder.size_inside(self._data_dir, found)
-                lines.append(f"{short} {name} {size}")
+        for key in self.keys():
+            short, _, name = key.image_id.partition("/")
+            found = self._picture_name(short, name)
+            size = folder.size_inside(self._data_dir, found)
+            lines.append(f"{key.split} {key.image_id} {size}")
         paths = list(self._paths.values())
         return content_digest(self.name, lines, paths)
 
@@ -114,12 +114,25 @@ class Coco:
         Raises:
             InputError: if a file does not parse, or none lists a photograph.
         """
-        keys = []
-        for short in self._paths:
-            split = named_split(short)
-            for name in self._file(short).listed_names():
-                image_id = f"{short}/{name}"
-                keys.append(ImageKey(split or hashed_split(image_id), image_id))
+        image_ids = {
+            short: [
+                f"{short}/{name}" for name in self._file(short).listed_names()
+            ]
+            for short in self._paths
+        }
+        # Together: one file's folder may be train, another's val.
+        unnamed = [
+            image_id
+            for short in self._paths
+            if not named_split(short)
+            for image_id in image_ids[short]
+        ]
+        told = dict(zip(unnamed, folder_splits(unnamed), strict=True))
+        keys = [
+            ImageKey(named_split(short) or told[image_id], image_id)
+            for short in self._paths
+            for image_id in image_ids[short]
+        ]
         if not keys:
             raise InputError(
                 f"No photograph is listed under 'images' in "

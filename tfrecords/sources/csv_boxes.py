@@ -8,8 +8,9 @@ The table is `data_dir/boxes.csv`, or the only *.csv there: commas, a header,
 UTF-8. One row is one box; a row with four empty corners says that there is a
 photograph. Corners are continuous pixels from 0, half-open: the whole picture
 is 0, 0, width, height. File names are relative to `data_dir`. The columns
-from `class` on may be missing or empty; without a split a hash of the name
-decides. Other columns are passed over.
+from `class` on may be missing or empty. Without a split, folders named train,
+val and test tell it, else a hash of the name decides. Other columns are passed
+over.
 """
 
 import csv
@@ -25,7 +26,7 @@ from tfrecords.sources import source_file
 from tfrecords.sources.csv_file import CsvFile
 from tfrecords.sources.csv_file import WANTED
 from tfrecords.sources.digest import content_digest
-from tfrecords.sources.splits import hashed_split
+from tfrecords.sources.splits import folder_splits
 
 _HEAD_BYTES = 1 << 16
 
@@ -44,7 +45,7 @@ class CsvBoxes:
 
         Args:
             data_dir: the folder of table and photographs.
-            seed: unused; the table, or the names, decide the splits.
+            seed: unused; the table, folders or the names decide the splits.
 
         Raises:
             InputError: if there is no table, or several.
@@ -89,16 +90,17 @@ class CsvBoxes:
         return tuple(sorted(self._file.classes))
 
     def digest(self) -> str:
-        """Returns a SHA-256 of the table and the pictures' sizes.
+        """Returns a SHA-256 of splits, the table and the pictures' sizes.
 
         Raises:
             InputError: as `keys`.
         """
-        sizes = (
-            f"{key.image_id} {folder.size_inside(self._data_dir, key.image_id)}"
+        lines = (
+            f"{key.split} {key.image_id} "
+            f"{folder.size_inside(self._data_dir, key.image_id)}"
             for key in self.keys()
         )
-        return content_digest(self.name, sizes, [self._path])
+        return content_digest(self.name, lines, [self._path])
 
     def keys(self) -> list[ImageKey]:
         """Returns all photographs in the order of their first row.
@@ -107,13 +109,14 @@ class CsvBoxes:
             InputError: if the table cannot be read, is not a csv, lacks a
                 column or names no photograph.
         """
-        keys = [
-            ImageKey(split or hashed_split(name), name)
-            for name, split in self._file.listed()
-        ]
-        if not keys:
+        listed = list(self._file.listed())
+        if not listed:
             raise InputError(f"The table {self._path} names no photograph.")
-        return keys
+        told = folder_splits([name for name, _ in listed])
+        return [
+            ImageKey(stated or split, name)
+            for (name, stated), split in zip(listed, told, strict=True)
+        ]
 
     def read(self, key: ImageKey) -> ImageRecord:
         """Returns one photograph's path and boxes.

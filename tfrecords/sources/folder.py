@@ -5,9 +5,11 @@ a stranger may have made, so each is checked before it is opened: neither an
 absolute path, nor "..", nor a link may lead outside of the folder.
 """
 
+import collections
 import os
 import pathlib
 from collections.abc import Iterator
+from collections.abc import Mapping
 
 from absl import logging
 
@@ -15,7 +17,16 @@ from tfrecords.errors import InputError
 from tfrecords.sources.source_file import check_file
 from tfrecords.sources.source_file import file_size
 
-PICTURE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+PICTURE_SUFFIXES = (
+    *(".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff"),
+    ".webp",
+)
+# Pictures too, but not read: newer formats, and those of cameras.
+_OTHER_SUFFIXES = (
+    *(".avif", ".gif", ".heic", ".heif", ".jp2", ".jxl"),
+    *(".arw", ".cr2", ".cr3", ".dng", ".nef", ".nrw", ".orf", ".pef", ".raf"),
+    *(".rw2", ".srw"),
+)
 _NAMED_LINKS = 10  # in a warning
 
 
@@ -42,8 +53,9 @@ def list_pictures(data_dir: pathlib.Path, below: str = "") -> list[str]:
     """Returns the names of all pictures in a folder and those in it, sorted.
 
     Hidden files and folders are left out, and so are links that lead
-    outside; a warning names those. A name that is not valid UTF-8 comes
-    with its odd bytes written out, such as `\\udcff`.
+    outside; a warning names those. Another one counts pictures in formats
+    that are not read. A name that is not valid UTF-8 comes with its odd bytes
+    written out, such as `\\udcff`.
 
     Args:
         data_dir: the folder that names are relative to.
@@ -53,11 +65,13 @@ def list_pictures(data_dir: pathlib.Path, below: str = "") -> list[str]:
         InputError: if a folder cannot be read.
     """
     found, links, pending = [], [], [below]
+    others = collections.Counter()
     while pending:
         folder = pending.pop()
         for entry in _entries(data_dir / folder):
             name = f"{folder}/{entry.name}" if folder else entry.name
-            is_picture = entry.name.lower().endswith(PICTURE_SUFFIXES)
+            lower = entry.name.lower()
+            is_picture = lower.endswith(PICTURE_SUFFIXES)
             if entry.name[0] == ".":
                 continue
             if entry.is_symlink():
@@ -70,8 +84,12 @@ def list_pictures(data_dir: pathlib.Path, below: str = "") -> list[str]:
                 pending.append(name)
             elif is_picture:
                 found.append(name)
+            elif lower.endswith(_OTHER_SUFFIXES):
+                others[lower[lower.rindex(".") :]] += 1
     if links:
         _warn_of_links(data_dir, sorted(links))
+    if others:
+        _warn_of_others(data_dir / below, others)
     return sorted(set(map(_written_out, found)))
 
 
@@ -174,4 +192,15 @@ def _warn_of_links(data_dir: pathlib.Path, links: list[str]) -> None:
         data_dir,
         ", ".join(map(repr, links[:_NAMED_LINKS])),
         more,
+    )
+
+
+def _warn_of_others(place: pathlib.Path, others: Mapping[str, int]) -> None:
+    counts = [f"{others[suffix]} {suffix}" for suffix in sorted(others)]
+    logging.warning(
+        "%d pictures in %s are in formats that are not read, and are left "
+        "out: %s. Convert them to JPEG if they are wanted.",
+        sum(others.values()),
+        place,
+        ", ".join(counts),
     )

@@ -10,7 +10,7 @@ from tfrecords.image_record import ImageKey
 from tfrecords.image_record import ImageRecord
 from tfrecords.sources import folder
 from tfrecords.sources.digest import content_digest
-from tfrecords.sources.splits import hashed_split
+from tfrecords.sources.splits import folder_splits
 from tfrecords.sources.splits import VAL_SHARE
 
 
@@ -18,9 +18,10 @@ class ImageFolder:
     """All pictures in a folder and the folders in it, by relative path.
 
     Hidden files and folders are left out, and so are links that lead
-    outside of the folder; a warning names those. A picture's split depends
-    on its relative path alone: adding pictures moves no other one between
-    the splits.
+    outside of the folder; a warning names those. Folders named train, val
+    and test tell the splits, see `splits.folder_splits`. Where none does, a
+    picture's split depends on its relative path alone: adding pictures moves
+    no other one between the splits.
     """
 
     name = "image_folder"
@@ -33,8 +34,9 @@ class ImageFolder:
 
         Args:
             data_dir: the folder.
-            seed: unused; the names decide the split.
-            val_share: share of the pictures that go to "val", in [0, 1].
+            seed: unused; folders, or the names, decide the split.
+            val_share: share of the pictures that go to "val" where no folder
+                tells, in [0, 1].
 
         Raises:
             InputError: if the folder is missing.
@@ -71,10 +73,8 @@ class ImageFolder:
         Raises:
             InputError: if there is none, or a folder cannot be read.
         """
-        return [
-            ImageKey(hashed_split(name, self._val_share), name)
-            for name in self._names
-        ]
+        splits = folder_splits(self._names, self._val_share)
+        return list(map(ImageKey, splits, self._names))
 
     def read(self, key: ImageKey) -> ImageRecord:
         """Returns one picture's path, without boxes.

@@ -14,10 +14,13 @@ no worker can look for it in a terabyte of files. So an image_id begins with
 the record's place, file and byte: "train.record/123456/000012.jpg".
 """
 
+import dataclasses
 import functools
+import hashlib
 import os
 import pathlib
 import re
+from collections.abc import Mapping
 
 from absl import logging
 
@@ -38,6 +41,21 @@ _PLACE = re.compile(r"([^/]+)/(\d{1,18})(?:/(.*))?", re.DOTALL)
 _GZIP = b"\x1f\x8b"
 
 
+@dataclasses.dataclass(frozen=True)
+class _Listing:
+    """What is in one file.
+
+    Attributes:
+        image_ids: of all records in order, damaged ones by their place.
+        classes: class names that occur.
+        digest: SHA-256 (hex) of places, contents and faults of the records.
+    """
+
+    image_ids: Names
+    classes: set[str]
+    digest: str
+
+
 class ObjectDetectionRecords:
     """All records of a folder, in the order of files and records."""
 
@@ -56,6 +74,7 @@ class ObjectDetectionRecords:
         self._data_dir = folder.existing_folder(
             data_dir, "a folder of TFRecord files"
         )
+        self._listings = {}
         if not _file_names(self._data_dir):
             raise InputError(
                 f"No TFRecord file in {data_dir}: looked for names like "
@@ -79,21 +98,27 @@ class ObjectDetectionRecords:
         Raises:
             InputError: as `keys`.
         """
-        return self._listed[2]
+        listings = map(self._listing, _file_names(self._data_dir))
+        names = set().union(*(listing.classes for listing in listings))
+        return tuple(sorted(names - {""}))
 
     def digest(self) -> str:
-        """Returns a SHA-256 of the files' names and sizes, and the label map.
+        """Returns a SHA-256 of the files' names, records and the label map.
+
+        Reads all records, as `keys` does, but once for both. A file that may
+        or can not be read, which `keys` refuses, counts by its size.
 
         Raises:
-            InputError: as `keys`.
+            InputError: if the label map is faulty.
         """
-        names = _file_names(self._data_dir)
-        sizes = [
-            f"{name} {folder.size_inside(self._data_dir, name)}"
-            for name in names
-        ]
-        labels = str(sorted(self._label_map.items()))
-        return content_digest(self.name, [*sizes, labels])
+        lines = [str(sorted(self._label_map.items()))]
+        for name in _file_names(self._data_dir):
+            try:
+                state = self._listing(name).digest
+            except InputError:
+                state = folder.size_inside(self._data_dir, name)
+            lines.append(f"{name} {state}")
+        return content_digest(self.name, lines)
 
     def keys(self) -> list[ImageKey]:
         """Returns all records, file by file; damaged ones by their place.
@@ -102,11 +127,12 @@ class ObjectDetectionRecords:
             InputError: if a file cannot be read, is compressed or lies
                 outside, none holds a record, or the label map is faulty.
         """
-        image_ids, splits, _ = self._listed
         keys = []
-        for index in range(len(image_ids)):
-            image_id = image_ids[index]
-            keys.append(ImageKey(splits[image_id.partition("/")[0]], image_id))
+        for name in _file_names(self._data_dir):
+            image_ids = self._listing(name).image_ids
+            split = named_split(name) or "train"
+            for index in range(len(image_ids)):
+                keys.append(ImageKey(split, image_ids[index]))
         if not keys:
             raise InputError(f"The files in {self._data_dir} hold no record.")
         return keys
@@ -135,35 +161,13 @@ class ObjectDetectionRecords:
             )
         return read_example(key, content, self._label_map, where)
 
-    @functools.cached_property
-    def _listed(self) -> tuple[Names, dict[str, str], tuple[str, ...]]:
-        """Image ids, the split of each file, classes."""
-        image_ids, splits, classes = Names(), {}, set()
-        for name in _file_names(self._data_dir):
+    def _listing(self, name: str) -> _Listing:
+        """Reads a file once; a warning tells of damage."""
+        if name not in self._listings:
             path = folder.path_inside(self._data_dir, name)
             _refuse_compressed(path)
-            splits[name] = named_split(name) or "train"
-            damaged = []
-            for record in record_file.read_records(path):
-                image_id = f"{name}/{record.offset}"
-                if record.fault:
-                    damaged.append(record)
-                else:
-                    found, names = outline(record.content, self._label_map)
-                    image_id += f"/{found}" if found else ""
-                    classes |= names
-                image_ids.append(image_id)
-            if damaged:
-                logging.warning(
-                    "%s: %d damaged places, the first is record %d at byte "
-                    "%d: %s. All whole records are used.",
-                    path,
-                    len(damaged),
-                    damaged[0].index,
-                    damaged[0].offset,
-                    damaged[0].fault,
-                )
-        return image_ids, splits, tuple(sorted(classes - {""}))
+            self._listings[name] = _listing(path, self._label_map)
+        return self._listings[name]
 
     @functools.cached_property
     def _label_map(self) -> dict[int, str]:
@@ -190,6 +194,34 @@ def _file_names(data_dir: pathlib.Path) -> list[str]:
         for name in names
         if _FILE.fullmatch(name) and (data_dir / name).is_file()
     )
+
+
+def _listing(path: pathlib.Path, label_map: Mapping[int, str]) -> _Listing:
+    """Reads a file record by record: it may be larger than the memory."""
+    image_ids, classes, damaged = Names(), set(), []
+    digest = hashlib.sha256()
+    for record in record_file.read_records(path):
+        image_id = f"{path.name}/{record.offset}"
+        digest.update(f"\n{record.offset} {record.fault}\n".encode())
+        digest.update(record.content)
+        if record.fault:
+            damaged.append(record)
+        else:
+            found, names = outline(record.content, label_map)
+            image_id += f"/{found}" if found else ""
+            classes |= names
+        image_ids.append(image_id)
+    if damaged:
+        logging.warning(
+            "%s: %d damaged places, the first is record %d at byte %d: %s. "
+            "All whole records are used.",
+            path,
+            len(damaged),
+            damaged[0].index,
+            damaged[0].offset,
+            damaged[0].fault,
+        )
+    return _Listing(image_ids, classes, digest.hexdigest())
 
 
 def _refuse_compressed(path: pathlib.Path) -> None:

@@ -39,8 +39,9 @@ class Source(Protocol):
     def digest(self) -> str:
         """Returns a SHA-256 (hex) of what decides the source's content.
 
-        For files: relative names and sizes, not times, so that a copy of a
-        folder has the same digest.
+        For files: relative names and splits, the sizes of pictures and the
+        bytes of labels; not times, so that a copy of a folder has the same
+        digest.
 
         Raises:
             InputError: if the source as a whole cannot be used.

@@ -2,11 +2,17 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 
 VAL_SHARE = 0.1
 # At the start of a word: "latest" names no test set, "carnival" no val.
 _WORD = re.compile(r"(?<![a-z])(train|val|eval|test)")
 _SPLITS = {"train": "train", "val": "val", "eval": "val", "test": "test"}
+# The whole name of a folder, such as "Train2017": "valley" names no val.
+_FOLDER = re.compile(
+    r"(train(ing)?|val(id|idation)?|eval(uation)?|test(ing)?)\d*",
+    re.IGNORECASE,
+)
 
 
 def named_split(name: str) -> str | None:
@@ -22,6 +28,49 @@ def named_split(name: str) -> str | None:
     return _SPLITS[found[1]] if found else None
 
 
+def folder_split(name: str) -> str | None:
+    """Returns the split that a folder is wholly named after.
+
+    Args:
+        name: of the folder, such as "train2017", "Valid" or "testing".
+
+    Returns:
+        "train", "val" or "test"; None if it is named after none.
+    """
+    return named_split(name) if _FOLDER.fullmatch(name) else None
+
+
+def folder_splits(
+    names: Sequence[str], val_share: float = VAL_SHARE
+) -> list[str]:
+    """Returns the splits of photographs by the folders that they lie in.
+
+    Folders tell splits only where one of them is wholly named after train: a
+    folder called "test" by itself may hold anything. Then val and test are
+    the photographs in folders of these names. The others are train if there
+    is a val; if there is none, a hash decides, as it does of all where no
+    folder tells. Of several such folders on a path the outermost counts.
+
+    Args:
+        names: all photographs, relative paths with "/".
+        val_share: share of "val" where a hash decides, in [0, 1].
+
+    Returns:
+        "train", "val" or "test" for each name, in their order.
+    """
+    folders = [name.rpartition("/")[0] for name in names]
+    told = {folder: _told(folder) for folder in set(folders)}
+    splits = [told[folder] for folder in folders]
+    if "train" not in told.values():
+        splits = [None] * len(splits)
+    if "val" in splits:
+        return [split or "train" for split in splits]
+    return [
+        split if split == "test" else hashed_split(name, val_share)
+        for split, name in zip(splits, names, strict=True)
+    ]
+
+
 def hashed_split(image_id: str, val_share: float = VAL_SHARE) -> str:
     """Returns "val" for a share of all photographs, else "train".
 
@@ -35,3 +84,9 @@ def hashed_split(image_id: str, val_share: float = VAL_SHARE) -> str:
     digest = hashlib.sha256(image_id.encode(errors="surrogatepass")).digest()
     place = int.from_bytes(digest[:4], "big") / 2**32
     return "val" if place < val_share else "train"
+
+
+def _told(path: str) -> str | None:
+    """Returns what the outermost folder of a path tells, if any does."""
+    told = map(folder_split, path.split("/"))
+    return next(filter(None, told), None)

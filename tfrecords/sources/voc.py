@@ -24,6 +24,7 @@ from tfrecords.image_record import ImageRecord
 from tfrecords.sources import folder
 from tfrecords.sources import source_file
 from tfrecords.sources.digest import content_digest
+from tfrecords.sources.digest import label_digest
 
 VOC_CLASSES = tuple(
     "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable "
@@ -85,14 +86,13 @@ class VocDevkit:
         return bool(find_year_dirs(data_dir.absolute()))
 
     def digest(self) -> str:
-        """Returns a SHA-256 of splits, ids and the sizes of their files."""
+        """Returns a SHA-256 of splits, ids, pictures' sizes and annotations."""
         lines = []
         for key in self._keys:
-            sizes = [
-                folder.size_inside(self._year_dir, name)
-                for name in _names(key.image_id)
-            ]
-            lines.append(f"{key.split} {key.image_id} {sizes}")
+            picture, annotation = _names(key.image_id)
+            size = folder.size_inside(self._year_dir, picture)
+            labels = label_digest(self._year_dir, annotation, _MOST_BYTES)
+            lines.append(f"{key.split} {key.image_id} {size} {labels}")
         return content_digest(self.name, lines)
 
     def keys(self) -> list[ImageKey]:

@@ -6,9 +6,10 @@
 A label file has a row `class cx cy w h` per box, as fractions of the upright
 picture's width and height; longer rows are the corners of a polygon, of
 which the bounding box is taken. A picture without a label file has no boxes.
-Splits are named by the folder, else a hash of the name decides. Class names
-stand in data.yaml, classes.txt or obj.names; else the numbers are the names.
-Paths in the yaml are never followed.
+A folder of a split is wholly named after it, such as valid or val2017 (not
+valley); else a hash of the name decides. Class names stand in data.yaml,
+classes.txt or obj.names; else the numbers are the names. Paths in the yaml are
+never followed.
 """
 
 import functools
@@ -24,8 +25,9 @@ from tfrecords.images import stated_shape
 from tfrecords.sources import folder
 from tfrecords.sources import source_file
 from tfrecords.sources.digest import content_digest
+from tfrecords.sources.digest import label_digest
+from tfrecords.sources.splits import folder_split
 from tfrecords.sources.splits import hashed_split
-from tfrecords.sources.splits import named_split
 from tfrecords.sources.yolo_classes import class_names
 
 _BOX = 4  # numbers after the class
@@ -87,18 +89,18 @@ class Yolo:
         return tuple(sorted(map(str, numbers)))
 
     def digest(self) -> str:
-        """Returns a SHA-256 of class names, pictures' and labels' sizes.
+        """Returns a SHA-256 of splits, class names, pictures' sizes, labels.
 
         Raises:
             InputError: as `keys` and `classes`.
         """
         lines = [str(sorted((self._class_names or {}).items()))]
         for name in self._names:
-            size, of_labels = (
-                folder.size_inside(self._data_dir, path)
-                for path in (name, _label_name(name))
+            size = folder.size_inside(self._data_dir, name)
+            labels = label_digest(
+                self._data_dir, _label_name(name), _MOST_BYTES
             )
-            lines.append(f"{name} {size} {of_labels}")
+            lines.append(f"{_split(name)} {name} {size} {labels}")
         return content_digest(self.name, lines)
 
     def keys(self) -> list[ImageKey]:
@@ -176,7 +178,7 @@ def _image_folders(data_dir: pathlib.Path) -> list[str]:
     splits = sorted(
         path.parent.name
         for path in data_dir.glob("*/images")
-        if named_split(path.parent.name) and path.is_dir()
+        if folder_split(path.parent.name) and path.is_dir()
     )
     below = [f"{split}/" for split in splits]
     if (data_dir / "images").is_dir():
@@ -190,7 +192,7 @@ def _split(name: str) -> str:
     parts = name.split("/")
     folder_name = parts[1] if parts[0] == "images" else parts[0]
     # A picture right in images/ lies in no folder of a split.
-    split = named_split(folder_name) if len(parts) > 2 else None
+    split = folder_split(folder_name) if len(parts) > 2 else None
     return split or hashed_split(name)
 
 
