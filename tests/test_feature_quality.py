@@ -77,7 +77,9 @@ def test_lengths_count_only_where_they_are_kept(run, monkeypatch):
     )
     scores = {}
     for normalize in (True, False):
-        config = dataclasses.replace(run.config, svm_normalize=normalize)
+        config = dataclasses.replace(
+            run.config, svm_normalize=normalize, svm_c=(1.0,)
+        )
         monkeypatch.setattr(run, "config", config)
         monkeypatch.setattr(feature_quality, "_ORIGINALS", {})
         for name, part in (("plain", fitted), ("stretched", stretched)):

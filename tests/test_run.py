@@ -106,9 +106,9 @@ def test_trainval_trains_on_both_splits(demo_run, tmp_path):
     assert len(run.graph(run.train_splits).image_ids) == 800
 
 
-def test_without_held_out_pairs_the_training_pairs_are_checked(run):
+def test_without_a_val_split_the_training_pairs_are_checked(run):
     splits = dict(run.manifest.splits)
-    splits["val"] = dataclasses.replace(splits["val"], pairs=0)
+    del splits["val"]
     bare = Run(run.config)
     bare.manifest = dataclasses.replace(run.manifest, splits=splits)
     assert bare.held_out_splits == ("train",)
