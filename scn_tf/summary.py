@@ -50,18 +50,17 @@ def summary_text(
 
 def consumer_table(module: dict) -> str:
     """How far each consumer of the module is from the network itself."""
-    rows = [
-        "Module loaded again: largest relative difference of the features",
-        *(
-            f"  {name:<30}"
-            + ("not checked" if value is None else f"{value:.1e}")
-            for name, value in module["consumers"].items()
-        ),
-        f"  size over weights             {module['size_over_weights']:.3f}",
-    ]
+    rows = {
+        name: "not checked" if value is None else f"{value:.1e}"
+        for name, value in module["consumers"].items()
+    }
+    rows["size over weights"] = f"{module['size_over_weights']:.3f}"
     if module.get("rounding"):
-        rows.append(f"  half precision, from float32  {module['rounding']:.1e}")
-    return "\n".join(rows)
+        rows["half precision, from float32"] = f"{module['rounding']:.1e}"
+    width = max(map(len, rows))
+    title = "Module loaded again: largest relative difference of the features"
+    lines = [f"  {name:<{width}}  {text}" for name, text in rows.items()]
+    return "\n".join([title, *lines])
 
 
 def _snippet(module_dir: pathlib.Path) -> str:

@@ -16,6 +16,14 @@ def test_a_consumer_that_was_not_checked_is_named_so():
     assert "1.047" in text
 
 
+def test_a_long_name_stands_apart_from_its_number():
+    name = "hub.KerasLayer, Functional, fine-tuned and saved"
+    text = consumer_table({**MODULE, "consumers": {name: 1e-6, "b": 2e-6}})
+    lines = text.splitlines()[1:]
+    assert lines[0] == f"  {name}  1.0e-06"
+    assert len({line.rindex("  ") for line in lines}) == 1
+
+
 def test_only_what_is_there_is_announced(tmp_path):
     (tmp_path / "pictures").mkdir()
     text = summary_text(tmp_path, None, None)
