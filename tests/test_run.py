@@ -112,3 +112,15 @@ def test_without_a_val_split_the_training_pairs_are_checked(run):
     bare = Run(run.config)
     bare.manifest = dataclasses.replace(run.manifest, splits=splits)
     assert bare.held_out_splits == ("train",)
+
+
+@pytest.mark.parametrize("targets", ["permuted", "pixels"])
+def test_features_of_proposals_do_not_depend_on_what_is_predicted(
+    run, demo_run, tmp_path, targets
+):
+    flags = ("--precision=float32", f"--targets={targets}")
+    other = open_run(demo_run, tmp_path / "run", *flags)
+    features = np.asarray(other.proposal_features(("val",)))
+    np.testing.assert_array_equal(features, run.proposal_features(("val",)))
+    predicted = np.asarray(other.cache(("val",), "proposals").targets)
+    assert not np.array_equal(predicted, features)
