@@ -122,7 +122,12 @@ def config_from_flags(
         records=_records_options(values),
         records_runner=runner_from_flags(values),
         training=TrainOptions(**training),
-        pace=_pace_options(values),
+        pace=PaceOptions(
+            values.save_every,
+            values.steps_per_call,
+            values.profile,
+            values.picture_every,
+        ),
         export=ExportOptions(
             values.export_features, values.inference_precision
         ),
@@ -144,18 +149,6 @@ def _records_options(values: flags.FlagValues) -> BuildOptions:
     if values.records_seed < 0:
         return options
     return dataclasses.replace(options, seed=values.records_seed)
-
-
-def _pace_options(values: flags.FlagValues) -> PaceOptions:
-    options = PaceOptions(
-        values.save_every,
-        values.steps_per_call,
-        values.profile,
-        values.picture_every,
-    )
-    # Each refuses what it cannot read: now, not after hours.
-    options.save_steps(), options.profile_steps(), options.picture_epochs()
-    return options
 
 
 def _positive_numbers(name: str, texts: list[str]) -> tuple[float, ...]:

@@ -42,18 +42,22 @@ class PaceOptions:
     profile: str = ""
     picture_every: str = "auto"
 
-    def save_steps(self) -> int:
-        """Steps between saves; 0 where they do not decide.
+    def __post_init__(self) -> None:
+        """Refuses what cannot be read: now, not when it is asked for.
 
         Raises:
-            InputError: if `save_every` is not one of its forms.
+            InputError: if a value is not one of its forms.
         """
         self._check()
+        self.profile_steps()
+        self.picture_epochs()
+
+    def save_steps(self) -> int:
+        """Steps between saves; 0 where they do not decide."""
         return int(self.save_every) if self.save_every.isdigit() else 0
 
     def save_seconds(self) -> float:
         """Seconds between saves; infinite where they do not decide."""
-        self._check()
         match = re.fullmatch(r"(\d+(?:\.\d+)?)m", self.save_every)
         return 60 * float(match[1]) if match else float("inf")
 

@@ -5,7 +5,6 @@ where the folder already holds a run on others.
 """
 
 import functools
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -21,6 +20,7 @@ from scn_tf.run_folder import absolute_path
 from scn_tf.run_folder import is_trained
 from tfrecords.errors import InputError
 from tfrecords.files import replacing
+from tfrecords.parts import file_digest
 
 _PACKAGES = (
     "tensorflow",
@@ -132,8 +132,4 @@ def weights_file_digest(weights: str) -> str | None:
 @functools.lru_cache(maxsize=8)
 def _digest_of_state(path: pathlib.Path, size: int, changed: int) -> str:
     """Read once for all rows of an experiment."""
-    with open(path, "rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return file_digest(path)

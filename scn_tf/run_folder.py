@@ -30,10 +30,10 @@ _DECISIVE = (
     *("neck_blend",),
     *("data_dir", "weights"),
 )
-# Of these, those that decide what is trained.
-_TRAINED_ON = ("epochs", "data_dir", "records_dir", "weights")
 # Where lies what a digest is held against.
 _PLACES = ("data_dir", "records_dir", "weights")
+# Of the free ones, those that decide what is trained.
+_TRAINED_ON = ("epochs", *_PLACES)
 _PATHS = (
     *("data_dir", "records_dir", "cache_dir", "weights", "edge_model"),
     *("proposals_file", "yolo_weights"),

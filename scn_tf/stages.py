@@ -212,7 +212,7 @@ def restore(run: Run) -> int:
 
 
 def _restored_by_chief(run: Run) -> int:
-    """The step that the chief restored, who alone judges and exports."""
+    """The step restored by the chief, who alone judges; 0 for the others."""
     run.make_networks()
     if not is_chief():
         return 0
@@ -224,7 +224,7 @@ def _restored_by_chief(run: Run) -> int:
 def evaluate(run: Run) -> None:
     """Trained network -> verdict.json and pictures/."""
     step = _restored_by_chief(run)
-    if not is_chief():
+    if not step:
         return
     verdict = {
         "checkpoint_step": step,
@@ -246,7 +246,7 @@ def export_module(run: Run) -> None:
         RuntimeError: if a consumer fails or its features differ.
     """
     step = _restored_by_chief(run)
-    if not is_chief():
+    if not step:
         return
     module_dir = run.config.run_dir / "module"
     save_module(run, module_dir, run.config.export)

@@ -101,22 +101,19 @@ class Driver:
         So that rows which were measured on others are not put beside it.
         Records that cannot be built are told of when it is their turn.
         """
-        configs = [self._variant_config(*row) for row in plan]
-        measured = [
-            row_folder.read_values(config, self._experiment, variant)
-            for config, (variant, _) in zip(configs, plan, strict=True)
-        ]
-        if None not in measured:
+        rows = [self._read(*row) for row in plan]
+        if all(values is not None for _, values in rows):
             return
-        for config in {c.records_dir: c for c in configs}.values():
+        for config in {
+            config.records_dir: config for config, _ in rows
+        }.values():
             with contextlib.suppress(InputError):
                 make_records(config)
 
     def _plan_text(self, plan: list[tuple[Variant, int]]) -> str:
         lines = [self._experiment.title]
         for variant, seed in plan:
-            config = self._variant_config(variant, seed)
-            values = row_folder.read_values(config, self._experiment, variant)
+            config, values = self._read(variant, seed)
             done = "to do" if values is None else "measured"
             own = " ".join(variant.flags) or "no flags of its own"
             lines.append(f"  {done:<9} {config.run_dir}: {own}")
@@ -138,6 +135,11 @@ class Driver:
             for variant in variants
             if variant.trained or seed == self._config.plan.seeds[0]
         ]
+
+    def _read(self, variant: Variant, seed: int) -> tuple[Config, dict | None]:
+        """The config of one run, and what was measured of it so far."""
+        config = self._variant_config(variant, seed)
+        return config, row_folder.read_values(config, self._experiment, variant)
 
     def _variant_config(self, variant: Variant, seed: int) -> Config:
         """The config of one run: the command's, but for the variant's flags."""
@@ -181,8 +183,7 @@ class Driver:
 
     def _outcome(self, variant: Variant, seed: int) -> dict:
         """Trains and measures one run, or reads what an earlier call left."""
-        config = self._variant_config(variant, seed)
-        finished = row_folder.read_values(config, self._experiment, variant)
+        config, finished = self._read(variant, seed)
         if finished is not None:
             return finished
         run = stages.start(config)

@@ -121,12 +121,14 @@ def features_report(
         seeds = str(len(values)) if values else ""
         told = paper.get(row, ("",) * len(paper_columns))
         rows.append((row, seeds, *cells, *told))
+    notes = [_NOTE.format(judged_on=judged_on)]
+    notes += [_PAPER_NOTE] if paper else []
     table = Table(
         name,
         title,
         ("", "seeds", *_COLUMNS, *paper_columns),
         tuple(rows),
-        (_NOTE.format(judged_on=judged_on), *((_PAPER_NOTE,) * bool(paper))),
+        tuple(notes),
     )
     draw = {
         f"{name}_classes_{kind}": functools.partial(
@@ -182,42 +184,38 @@ def _cells(values: list[dict]) -> tuple[str, ...]:
     )
 
 
-FEATURES = Experiment(
-    "Features of any variants, before and after (section 4.3)",
-    _no_variants,
-    measure_features,
-    features_report,
+# They measure the same, so what one table measured another may print.
+_of_features = functools.partial(
+    Experiment,
+    measure=measure_features,
     require=require_labels,
     judges=JUDGES,
     version=2,
 )
-TABLE_2 = Experiment(
+FEATURES = _of_features(
+    "Features of any variants, before and after (section 4.3)",
+    _no_variants,
+    report=features_report,
+)
+TABLE_2 = _of_features(
     "Table 2 and Figure 6: proposals (section 4.3)",
     _proposals,
-    measure_features,
-    functools.partial(
+    report=functools.partial(
         features_report,
         name="table2",
         title="Table 2: where the patches come from",
         paper=_TABLE_2,
         paper_columns=_TABLE_2_COLUMNS,
     ),
-    require=require_labels,
-    judges=JUDGES,
-    version=2,
 )
-TABLE_3 = Experiment(
+TABLE_3 = _of_features(
     "Table 3: which layers are trained (section 4.3)",
     _cuts,
-    measure_features,
-    functools.partial(
+    report=functools.partial(
         features_report,
         name="table3",
         title="Table 3: the first trained layer",
         paper=_TABLE_3,
         paper_columns=("paper: VGG19 crops",),
     ),
-    require=require_labels,
-    judges=JUDGES,
-    version=2,
 )
