@@ -58,8 +58,9 @@ def main(arguments: list[str]) -> int:
     try:
         if flags.FLAGS.experiment:
             experiment = EXPERIMENTS[flags.FLAGS.experiment]
-            print(Driver(experiment, flags.FLAGS, _config_of).run())
-            return 0
+            driver = Driver(experiment, flags.FLAGS, _config_of)
+            print(driver.run())
+            return 1 if driver.failures else 0
         run = stages.start(_config_of(flags.FLAGS))
         with workers_watched():
             if run.config.dry_run:

@@ -31,7 +31,7 @@ class PaceOptions:
         save_every: "500" (steps), "10m" (minutes) or "epoch"; every end of
             an epoch is saved in any case.
         steps_per_call: steps that TensorFlow takes by itself; 0 makes calls
-            of a third of a second.
+            of _SECONDS_PER_CALL.
         profile: "first:last", steps of which a trace is written, or "".
         picture_every: epochs between pictures of predictions; "0" draws
             none; "auto" as many as take a hundredth of the time.
@@ -147,7 +147,8 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "steps_per_call",
         default.steps_per_call,
-        "Steps that TensorFlow takes by itself; 0: about half a second.",
+        "Steps that TensorFlow takes by itself; 0: as many as take about "
+        f"{_SECONDS_PER_CALL} s.",
         lower_bound=0,
     )
     flags.DEFINE_string(

@@ -3,8 +3,8 @@
 In: a value of --precision and the networks. Out: float32, bfloat16 or
 float16. Trained networks always work in float32.
 
-A network is not given to half precision unseen: ImageNet's MobileNetV2 loses
-a third of its features to bfloat16's rounding, VGG19 a hundredth.
+A network is not given to half precision unseen: bfloat16's rounding changes
+the features of ImageNet's MobileNetV2 by 5 to 6 %, those of VGG19 by 1 %.
 """
 
 import functools
@@ -62,16 +62,28 @@ def chosen_precision(
         )
     if precision != "auto":
         return precision
-    for candidate in fast_precisions():
+    candidates = fast_precisions()
+    for candidate in candidates:
         error = rounding_error(candidate, trunk, frozen_neck)
-        fits = error <= _MOST_ERROR
-        logging.info(
-            "The frozen networks work in %s: rounding to %s changes their "
-            "features by %.2g %%.",
-            *(candidate if fits else "more than that", candidate, 100 * error),
-        )
-        if fits:
+        if error <= _MOST_ERROR:
+            logging.info(
+                "The frozen networks work in %s: it changes their features by "
+                "%.2g %%.",
+                candidate,
+                100 * error,
+            )
             return candidate
+        place, cause = f"do not work in {candidate}", "it"
+        if candidate == candidates[-1]:
+            place, cause = "stay in float32", candidate
+        logging.info(
+            "The frozen networks %s: %s would change their features by "
+            "%.2g %%, more than %g %%.",
+            place,
+            cause,
+            100 * error,
+            100 * _MOST_ERROR,
+        )
     return "float32"
 
 

@@ -117,7 +117,7 @@ def _losses_block(losses: Mapping) -> str:
     rows = [
         ("", "loss", "over floor"),
         (
-            "test",
+            "held-out loss",
             _four_digits(losses["test"]),
             f"{losses['test_over_floor']:.3f}",
         ),
@@ -133,12 +133,13 @@ def _losses_block(losses: Mapping) -> str:
 
 
 def _losses_in_words(losses: Mapping) -> list[str]:
-    test, permuted = losses["test"], losses["permuted"]
-    floor = "below" if test < losses["floor"] else "NOT below"
-    used = "below" if test < permuted else "NOT below"
+    # The key is of before there was a split of that name.
+    held_out, permuted = losses["test"], losses["permuted"]
+    floor = "below" if held_out < losses["floor"] else "NOT below"
+    used = "below" if held_out < permuted else "NOT below"
     return _wrapped(
         "",
-        f"The test loss is {floor} the floor (the best that one constant "
+        f"The held-out loss is {floor} the floor (the best that one constant "
         f"prediction can reach) and {used} the loss with the offsets "
         "permuted between the pairs.",
     )

@@ -3,18 +3,25 @@
 In: a `Config`. Out: a folder of records, and a link to it in the run's folder.
 """
 
+import functools
+
 from absl import logging
 
 from scn_tf.config import Config
 from tfrecords.build import build
 from tfrecords.errors import InputError
+from tfrecords.manifest import read_manifest
+
+# These make other records, but not of another kind: one folder may serve
+# trainings of many seeds.
+_UNHEEDED = ("seed", "records_shards")
 
 
 def make_records(config: Config) -> None:
     """Photographs -> records; what is up to date is not built again.
 
     Given records without photographs (--records_dir, no --data_dir) are
-    taken as they are.
+    taken as they are, with a warning if the flags ask for others.
 
     Raises:
         InputError: if there are neither, or they cannot be built.
@@ -24,11 +31,42 @@ def make_records(config: Config) -> None:
         build(config.records, config.records_dir, config.records_runner)
     elif given:
         logging.info("Using the records in %s.", config.records_dir)
+        if differences := _differences(config):
+            _warn_once(
+                f"The records in {config.records_dir} are not what the flags "
+                f"ask for, and are used as they are: {' '.join(differences)}"
+            )
     else:
         raise InputError(
             "No photographs were named. Give --data_dir=FOLDER, or run the "
             "built-in scenes: --flagfile=scn_tf/flagfiles/demo.flags."
         )
+
+
+def _differences(config: Config) -> list[str]:
+    """What given records have and the flags do not, each as a sentence."""
+    manifest = read_manifest(config.records_dir)
+    options = config.records
+    source = manifest.source if options.source == "auto" else options.source
+    try:
+        content = options.content(source)
+    except InputError as error:
+        # A file that built records can do without.
+        return [str(error)]
+    # Left out of a manifest where it is not asked for.
+    there = {"whole_image": False, **manifest.options}
+    wanted = {"whole_image": False, **content}
+    return [
+        f"--{name}: they have {there[name]}, the flags say {value}."
+        for name, value in wanted.items()
+        if name in there and name not in _UNHEEDED and there[name] != value
+    ]
+
+
+@functools.cache
+def _warn_once(text: str) -> None:
+    """Warns; of what every row of an experiment repeats only once."""
+    logging.warning("%s", text)
 
 
 def link_records(config: Config) -> None:

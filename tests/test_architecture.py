@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import re
 
 import pytest
 
@@ -110,6 +111,39 @@ def test_public_signatures_are_annotated(path):
             public = isinstance(node, ast.FunctionDef)
             if public and not node.name.startswith("_"):
                 assert node.returns is not None, node.name
+
+
+def listed(room: str) -> list[str]:
+    """Modules, and packages with a slash, of a room's lists on the page.
+
+    A line of them is "    NAMES  what they are"; those inside of a package
+    have two more spaces, and what goes on from the line above has many.
+    """
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    section = page.split(f"\n### {room}\n")[1].split("\n##")[0]
+    package, names = "", []
+    for indent, text in re.findall("^( {4}| {6})([^ ].*)", section, re.M):
+        inside = package if len(indent) == 6 else ""
+        column = re.split(" {2,}", text)[0]
+        if column.endswith("/"):
+            package = column
+        names += [inside + name for name in column.split(", ")]
+    return names
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_page_names_every_module_and_nothing_else(room):
+    there = {
+        f"{path.parent.relative_to(ROOT / room)}/"
+        if path.stem == "__init__"
+        else str(path.relative_to(ROOT / room).with_suffix(""))
+        for path in MODULES
+        if path.is_relative_to(ROOT / room)
+    }
+    names = listed(room)
+    assert not there - {"./", *names}, "not named in docs/architecture.md"
+    assert not set(names) - there, "named there, and gone"
+    assert len(set(names)) == len(names)
 
 
 def test_main_is_short():

@@ -164,10 +164,30 @@ def test_the_first_variants_can_be_run_alone(experiment, capsys):
 
 def test_a_variant_that_fails_is_named_and_left_out(experiment, capsys):
     arguments = ("--seeds=0", "--variant=wild: --learning_rate=1e9")
-    assert experiment(*arguments) == 0
+    assert experiment(*arguments) == 1
     said = capsys.readouterr().out
+    assert "Features before and after" in said
     assert "Failed and left out: wild, seed 0: The loss became" in said
+    assert said.endswith("\nThe same command tries again what failed.\n")
+    report = (experiment.folder / "report.txt").read_text()
+    assert said.endswith(report)
     assert not (experiment.folder / "wild/seed0/result.json").exists()
+
+
+def test_without_a_failure_nothing_is_to_be_tried_again(experiment, capsys):
+    assert experiment("--seeds=0") == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == f"Tables and pictures: {experiment.folder}"
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry_run",)])
+def test_weights_that_are_not_there_are_refused_at_once(
+    demo_experiment, tmp_path, capsys, dry
+):
+    arguments = ("--variant=SCN: --weights=typo.h5", *dry)
+    assert demo_experiment(tmp_path / "run", "features", *arguments) == 1
+    assert "typo.h5" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

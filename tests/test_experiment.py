@@ -49,9 +49,10 @@ def test_a_cell_holds_mean_and_sample_deviation():
     assert spread_text([None]) == "-"
 
 
-def test_a_picture_that_is_there_is_copied(tmp_path):
+def test_a_picture_that_is_there_is_copied(tmp_path, caplog):
     source = tmp_path / "source.png"
     assert picture_copied("copy", str(source)) == {}
+    assert f"{source} is gone: copy.png is not renewed." in caplog.messages
     source.write_bytes(b"picture")
     draw = picture_copied("copy", str(source))
     draw["copy"](tmp_path / "copy.png")

@@ -11,6 +11,7 @@ from scn_tf.experiments.feature_quality import measure_features
 from scn_tf.experiments.feature_quality import measure_parts
 from scn_tf.experiments.feature_quality import parts_of
 from scn_tf.experiments.feature_quality import require_labels
+from scn_tf.experiments.feature_quality import require_unseen_val
 from scn_tf.experiments.feature_quality import vectors_of
 from scn_tf.run_data import learning_part
 from scn_tf.unit_length import of_unit_length
@@ -47,6 +48,9 @@ def test_a_trained_run_is_measured_beside_the_original(run):
         assert over["interval"][0] <= over["interval"][1]
     losses = values["losses"]
     assert losses["over_floor"] < losses["permuted_over_floor"]
+    assert (values["setting"]["fitted"], values["setting"]["judged"]) == (
+        *(600, 200),
+    )
 
 
 def test_a_part_of_train_shares_no_photograph_with_the_rest(run):
@@ -106,6 +110,14 @@ def test_photographs_that_nothing_can_be_judged_by_are_refused(
     monkeypatch.delitem(run.manifest.splits, "val")
     with pytest.raises(InputError, match="labeled photographs"):
         require_labels(run)
+
+
+def test_a_network_that_val_alone_judges_is_not_trained_on_it(run, monkeypatch):
+    require_unseen_val(run)
+    seen = dataclasses.replace(run.config, train_split="trainval")
+    monkeypatch.setattr(run, "config", seen)
+    with pytest.raises(InputError, match="--train_split=trainval trains on"):
+        require_unseen_val(run)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Every flagfile's smoke command, on a few real photographs."""
 
+import json
 import pathlib
 import re
 
@@ -35,7 +36,7 @@ def test_a_head_tells_what_is_reproduced_and_what_it_costs(path):
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.stem)
-@pytest.mark.parametrize("table", ["table1", "table2", "table3"])
+@pytest.mark.parametrize("table", ["table1", "table2", "table3", "table4"])
 def test_a_table_is_run_with_the_papers_networks(table, overlay):
     """The overlay decides the network, the table everything else."""
     alone = parsed_config(f"--flagfile={FLAGFILES}/{table}.flags")
@@ -45,9 +46,35 @@ def test_a_table_is_run_with_the_papers_networks(table, overlay):
     assert (both.train_from, both.batching) == ("fc6", "pairs")
     # Section 3 of the paper, "Implementation Details".
     assert (both.training.epochs, both.batch_pairs) == (200, 64)
-    assert both.training.learning_rate == 1e-3
+    assert [both.training.rate(epoch) for epoch in (0, 99, 100, 199)] == (
+        pytest.approx([1e-3, 1e-3, 1e-4, 1e-4])
+    )
+    assert both.training.weight_decay == 5e-4
     assert both.records == alone.records
     assert both.plan == alone.plan
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.stem)
+def test_the_papers_numbers_are_written_down(overlay):
+    """Another default of the flags would not change them."""
+    lines = overlay.read_text().splitlines()
+    for name, value in {
+        "learning_rate": "1e-3",
+        "drop_factor": "0.1",
+        "drop_epoch": "100",
+        "weight_decay": "5e-4",
+        "batch_pairs": "64",
+        "epochs": "200",
+    }.items():
+        assert f"--{name}={value}" in lines
+
+
+def assert_all_rows_were_run(folder: pathlib.Path) -> None:
+    """And that a network was trained for one of them."""
+    assert "Failed and left out" not in (folder / "report.txt").read_text()
+    outcomes = json.loads((folder / "outcomes.json").read_text())
+    rows = [folder / o["variant"] / f"seed{o['seed']}" for o in outcomes]
+    assert any((row / "checkpoints/checkpoint").is_file() for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -65,8 +92,10 @@ def test_the_smoke_command_of_a_flagfile_works(
     if single:
         arguments.append("--stages=records,train,evaluate")
     assert command(*arguments, f"--flagfile={TINY}") == 0
-    made = "verdict.json" if single else "report.txt"
-    assert (tmp_path / made).is_file()
+    if single:
+        assert (tmp_path / "verdict.json").is_file()
+    else:
+        assert_all_rows_were_run(tmp_path)
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.stem)
@@ -82,3 +111,4 @@ def test_the_smoke_command_of_an_overlay_works(
     )
     assert code == 0
     assert (tmp_path / "table2.csv").is_file()
+    assert_all_rows_were_run(tmp_path)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -114,16 +115,43 @@ def test_the_gain_is_over_the_crops_own_features():
         "own + h3, over own + neighbors",
         "+1.50 (-1.00 to +3.00)",
     )
+    assert "those that overlap the crop as well" in table.notes[0]
     rows = {row[0]: row[1:] for row in table.rows}
     assert rows["own features"] == ("50.00 ± 0.00", "+0.00")
     told = rows["own + what the proposals predict (h3)"]
     assert told == ("54.00 ± 1.41", "+4.00")
 
 
+@pytest.mark.parametrize(
+    ("flag", "told"),
+    [
+        ("--train_split=trainval", "trains on val, by which"),
+        ("--epochs=2", "takes the crops themselves as proposals"),
+    ],
+)
+def test_what_would_tell_a_crop_from_itself_is_refused(
+    demo_experiment, tmp_path, capsys, flag, told
+):
+    """The demo's proposals are the labeled boxes."""
+    assert demo_experiment(tmp_path / "run", "fusion", flag) == 1
+    assert told in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "run/SCN/seed0/checkpoints").exists()
+
+
 @pytest.mark.slow  # the smoke run of its flagfile makes the same table
-def test_the_table_names_every_kind_of_context(demo_experiment, tmp_path):
-    assert demo_experiment(tmp_path / "run", "fusion") == 0
+def test_the_table_names_every_kind_of_context(command, tmp_path):
+    root = pathlib.Path(__file__).parents[1]
+    code = command(
+        f"--flagfile={root}/scn_tf/flagfiles/demo.flags",
+        f"--run_dir={tmp_path}/run",
+        *("--experiment=fusion", "--proposals=uniform", "--uniform_side=24"),
+        *("--epochs=2", "--svm_c=1", "--picture_every=0"),
+    )
+    assert code == 0
+    report = (tmp_path / "run/report.txt").read_text()
+    assert report.count("small_cnn, random weights") == 1
     (outcome,) = json.loads((tmp_path / "run/outcomes.json").read_text())
+    assert outcome["values"].pop("setting")["judged"] == 200
     differences = outcome["values"].pop("differences")
     means = {name: value["mean"] for name, value in outcome["values"].items()}
     assert set(means) == set(fusion._ROWS)

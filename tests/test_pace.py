@@ -1,6 +1,8 @@
 """Laws of when to come up for air."""
 
 import pytest
+from absl import flags
+from parsed_flags import parsed_config
 
 from scn_tf import pace as pace_module
 from scn_tf.pace import Pace
@@ -57,6 +59,12 @@ def test_chunks_cover_all_steps_and_reach_over_no_end(options, edges, seconds):
 def test_the_flag_is_the_number_of_steps():
     pace = pace_after(PaceOptions(steps_per_call=4), 30, 1e-6)
     assert pace.chunk_steps == 4
+
+
+def test_the_help_tells_the_time_of_a_call():
+    parsed_config()  # defines the flags
+    text = flags.FLAGS["steps_per_call"].help
+    assert f"{pace_module._SECONDS_PER_CALL} s" in text
 
 
 def test_several_workers_cut_alike_whatever_their_speed():

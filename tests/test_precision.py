@@ -1,5 +1,7 @@
 """Laws of the precision that is chosen."""
 
+import logging
+
 import keras
 import numpy as np
 import pytest
@@ -89,6 +91,44 @@ def test_auto_takes_the_first_that_keeps_the_features(
         precision, "rounding_error", lambda name, *networks: errors[name]
     )
     assert precision.chosen_precision("auto", *networks()) == expected
+
+
+@pytest.mark.parametrize(
+    ("errors", "said"),
+    [
+        (
+            {"bfloat16": 0.009},
+            [
+                "The frozen networks work in bfloat16: it changes their "
+                "features by 0.9 %."
+            ],
+        ),
+        (
+            {"bfloat16": 0.061},
+            [
+                "The frozen networks stay in float32: bfloat16 would change "
+                "their features by 6.1 %, more than 2 %."
+            ],
+        ),
+        (
+            {"bfloat16": 0.061, "float16": 0.008},
+            [
+                "The frozen networks do not work in bfloat16: it would change "
+                "their features by 6.1 %, more than 2 %.",
+                "The frozen networks work in float16: it changes their "
+                "features by 0.8 %.",
+            ],
+        ),
+    ],
+)
+def test_it_is_said_why_a_precision_is_taken(monkeypatch, caplog, errors, said):
+    monkeypatch.setattr(precision, "fast_precisions", lambda: tuple(errors))
+    monkeypatch.setattr(
+        precision, "rounding_error", lambda name, *networks: errors[name]
+    )
+    with caplog.at_level(logging.INFO, "absl"):
+        precision.chosen_precision("auto", *networks())
+    assert caplog.messages == said
 
 
 def test_rounding_grows_with_the_bits_left_out():

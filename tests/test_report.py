@@ -138,7 +138,7 @@ def test_a_part_that_was_not_run_says_why(verdict):
 def test_losses_stand_against_floor_and_permuted_offsets(verdict):
     text = verdict_table(verdict)
     assert "over 61,234 pairs" in text
-    assert row(text, "test")[1:] == ["407.2", "0.840"]
+    assert row(text, "held-out") == ["held-out", "loss", "407.2", "0.840"]
     assert row(text, "with")[1:] == ["offsets", "permuted", "431.0", "0.889"]
     assert row(text, "floor")[-2:] == ["485.0", "1.000"]
     words = " ".join(text.split())
@@ -150,13 +150,15 @@ def test_losses_stand_against_floor_and_permuted_offsets(verdict):
 )
 def test_losses_keep_four_digits_at_any_size(verdict, loss, shown):
     verdict["losses"]["test"] = loss
-    assert row(verdict_table(verdict), "test")[1] == shown
+    assert row(verdict_table(verdict), "held-out")[2] == shown
 
 
-def test_a_test_loss_above_floor_or_permuted_is_not_glossed_over(verdict):
+def test_a_loss_above_floor_or_permuted_is_not_glossed_over(verdict):
     verdict["losses"] |= {"test": 486.0, "permuted": 485.9}
     text = " ".join(verdict_table(verdict).split())
-    assert "is NOT below the floor" in text
+    assert "The held-out loss is NOT below the floor" in text
+    # A split is called so, and this is not its loss.
+    assert "test" not in text
     assert ") and NOT below the loss" in text
 
 

@@ -60,6 +60,36 @@ def test_rows_are_means_over_seeds_beside_the_paper():
     assert rows["SCN-YOLO"][:2] == ("", "not run")
 
 
+def test_rows_stand_in_the_papers_order_then_ours():
+    outcomes = [
+        Outcome(name, 0, trained(81.0, 82.0))
+        for name in ("SCN-Random", "mine", "SCN-BBox", "yours")
+    ]
+    rows = rows_of(TABLE_2.report(outcomes))
+    assert list(rows) == [
+        *("original", "SCN-BBox", "SCN-YOLO", "SCN-EdgeBox", "SCN-Random"),
+        *("mine", "yours"),
+    ]
+    not_run = [name for name, cells in rows.items() if "not run" in cells]
+    assert not_run == ["original", "SCN-YOLO", "SCN-EdgeBox"]
+
+
+@pytest.mark.parametrize("table", [TABLE_2, TABLE_3])
+def test_the_notes_say_what_is_left_out_and_not_to_be_compared(table):
+    setting = {
+        **{"backbone": "vgg19", "weights": "none", "source": "voc"},
+        **{"judged_on": "val", "fitted": 10, "judged": 20},
+    }
+    outcome = Outcome("SCN", 0, trained(81.0, 82.0) | {"setting": setting})
+    notes = " ".join(table.report([outcome]).tables[0].notes)
+    assert "Object crops leave out those marked difficult." in notes
+    assert "With --neck_blend the head is that of the whole way" in notes
+    assert "vgg19, random weights" in notes
+    # What earlier versions measured has no setting, and is printed.
+    earlier = table.report([Outcome("SCN", 0, trained(81.0, 82.0))])
+    assert "Network" not in " ".join(earlier.tables[0].notes)
+
+
 def test_gains_stand_beside_their_intervals():
     outcomes = [
         Outcome("original", 0, untrained(80.0)),

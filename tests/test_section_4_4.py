@@ -2,11 +2,18 @@
 
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from scn_tf.evaluation.low_shot import NUM_EXAMPLES
+from scn_tf.experiments import feature_quality
+from scn_tf.experiments import section_4_4
 from scn_tf.experiments.experiment import Outcome
 from scn_tf.experiments.section_4_4 import voc2007_report
+from scn_tf.run_log import RunLog
+
+NUMBERS = {"train": 12, "val": 8, "test": 6}
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +130,66 @@ def test_the_tables_hold_what_was_measured():
     # Two draws of two seeds, each against the original on the same draw.
     assert gains["SCN: h1"] == ("2.00 ± 1.15",) * 8
     assert gains["SCN: joined"] == ("2.00 ± 0.00",) * 8
+
+
+@pytest.fixture
+def data_dir(tmp_path):
+    """Pictures in three splits with a labeled box each, as the csv source."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    rows = ["filename,xmin,ymin,xmax,ymax,class,split"]
+    for split, number in NUMBERS.items():
+        for index in range(number):
+            name = f"{split}{index}.png"
+            pixels = rng.integers(0, 256, (40, 48, 3), np.uint8)
+            Image.fromarray(pixels).save(folder / name)
+            kind = ("cat", "dog")[index % 2]
+            rows.append(f"{name},4,5,40,36,{kind},{split}")
+    (folder / "boxes.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def test_with_test_photographs_all_others_are_trained_and_fitted_on(
+    command, data_dir, tmp_path, monkeypatch
+):
+    seen = []
+
+    def parts_of(run, kind):
+        parts = feature_quality.parts_of(run, kind)
+        seen.append((run.train_splits, *(len(p.targets) for p in parts)))
+        return parts
+
+    monkeypatch.setattr(section_4_4, "parts_of", parts_of)
+    code = command(
+        *("--experiment=table4", "--train_split=trainval", "--judge_on=test"),
+        *("--variant=original: untrained", "--variant=SCN:"),
+        *(f"--data_dir={data_dir}", f"--run_dir={tmp_path}/run"),
+        *("--source=csv", "--proposals=uniform", "--uniform_side=16"),
+        *("--backbone=small_cnn", "--image_size=32", "--num_workers=1"),
+        *("--fc6_width=16", "--fc7_width=16", "--batch_pairs=32"),
+        *("--epochs=1", "--svm_c=1", "--picture_every=0"),
+    )
+    assert code == 0
+    # Of two rows, crops and whole images: one box a picture.
+    assert seen == [(("train", "val"), 12 + 8, 6)] * 4
+    outcomes = json.loads((tmp_path / "run/outcomes.json").read_text())
+    for outcome in outcomes:
+        setting = outcome["values"]["setting"]
+        assert (setting["fitted"], setting["judged"]) == (12 + 8, 6)
+        assert setting["judged_on"] == outcome["values"]["judged_on"] == "test"
+    # Ten pairs of the five crops of each picture.
+    (line,) = RunLog(tmp_path / "run/SCN/seed0").history("epoch")
+    assert line["step"] == (12 + 8) * 10 // 32
+    report = (tmp_path / "run/report.txt").read_text()
+    assert "fitted on 20 and judged by 6 of test" in " ".join(report.split())
+
+
+def test_the_draws_alone_are_those_of_goyal():
+    report = voc2007_report([Outcome("original", 0, values(original=80.0))])
+    (low_shot,) = (t for t in report.tables if t.name == "low_shot")
+    assert "draws as in Goyal et al. 2019" in low_shot.notes[0]
+    assert "protocol" not in low_shot.notes[0]
 
 
 def test_classes_with_too_few_examples_are_named():

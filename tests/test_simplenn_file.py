@@ -93,6 +93,19 @@ def test_the_mean_may_be_a_color_or_an_image(tmp_path, average, shape):
     assert read_simplenn(path).average.shape == shape
 
 
+@pytest.mark.parametrize("empty", [np.zeros((0, 0)), np.empty((0, 0), object)])
+def test_an_empty_field_of_meta_is_none(tmp_path, empty):
+    path = tmp_path / "x.mat"
+    meta = {"normalization": empty}
+    _save(path, layers=_cell(*_layers()), meta=meta)
+    assert read_simplenn(path).average is None
+    older = {"averageImage": COLOR, "imageSize": np.array([[224.0, 224.0, 3]])}
+    _save(path, layers=_cell(*_layers()), meta=meta, normalization=older)
+    file = read_simplenn(path)
+    np.testing.assert_allclose(file.average, [[COLOR]])
+    assert file.image_size == 224
+
+
 def test_a_file_without_a_mean_says_none(tmp_path):
     file = read_simplenn(write(tmp_path / "x.mat", _layers(), None))
     assert file.average is None and file.image_size == 0

@@ -84,10 +84,10 @@ def read_simplenn(path: pathlib.Path) -> SimpleNN:
         layers = variables["layers"]
         if not isinstance(layers, list) or not layers:
             raise ValueError("'layers' is no cell array of layers")
-        normalization = _struct(
-            _struct(variables.get("meta")).get("normalization")
-            or variables.get("normalization")
-        )
+        # MATLAB writes a field without a value as an empty array.
+        meta = _struct(variables.get("meta"))
+        normalization = _struct(meta.get("normalization"))
+        normalization = normalization or _struct(variables.get("normalization"))
         return SimpleNN(
             tuple(_layer(index, x) for index, x in enumerate(layers, start=1)),
             _average(normalization),

@@ -19,6 +19,7 @@ from absl import flags
 from absl import logging
 
 from scn_tf import stages
+from scn_tf.backbones.weights import require_weights
 from scn_tf.config import Config
 from scn_tf.distribution import num_workers
 from scn_tf.experiments import row_folder
@@ -41,6 +42,9 @@ class Driver:
         experiment: what is run.
         values: the parsed flags of the command.
         config_of: flags -> config.
+
+    Attributes:
+        failures: rows that could not be run, and why; known after `run`.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class Driver:
         self._experiment = experiment
         self._values = values
         self._config_of = config_of
+        self.failures = []
         self._config = config_of(values)
         self._folder = self._config.run_dir
         self._began = time.monotonic()
@@ -77,23 +82,21 @@ class Driver:
             return self._plan_text(plan)
         write_experiment(self._folder, self._config.values, self._config.plan)
         self._renew_records(plan)
-        outcomes, failures = [], []
+        outcomes = []
         for place, (variant, seed) in enumerate(plan):
             self._announce(place, len(plan), variant, seed)
             try:
                 values = self._outcome(variant, seed)
                 outcomes.append(Outcome(variant.name, seed, values))
             except InputError as error:
-                failures.append(f"{variant.name}, seed {seed}: {error}")
-                logging.error("Left out: %s", failures[-1])
+                self.failures.append(f"{variant.name}, seed {seed}: {error}")
+                logging.error("Left out: %s", self.failures[-1])
         if not outcomes:
             raise InputError(
                 "No variant of the experiment could be run. The first: "
-                f"{failures[0]}"
+                f"{self.failures[0]}"
             )
-        return self._write(
-            self._experiment.report(outcomes), outcomes, failures
-        )
+        return self._write(self._experiment.report(outcomes), outcomes)
 
     def _renew_records(self, plan: list[tuple[Variant, int]]) -> None:
         """Builds all records where any row is to be measured.
@@ -126,6 +129,8 @@ class Driver:
         if len(set(names)) < len(names):
             raise InputError(f"Two variants have one name: {names}.")
         configs = [self._variant_config(variant, 0) for variant in variants]
+        for config in configs:
+            require_weights(config.weights)
         _require_one_judge(configs)
         _require_own_records(configs)
         variants = variants[: self._config.plan.max_variants or None]
@@ -237,12 +242,12 @@ class Driver:
             left,
         )
 
-    def _write(
-        self, report: Report, outcomes: list[Outcome], failures: list[str]
-    ) -> str:
-        lines = [table.text() + "\n" for table in report.tables]
-        lines += [f"Failed and left out: {failure}" for failure in failures]
+    def _write(self, report: Report, outcomes: list[Outcome]) -> str:
+        failed = [f"Failed and left out: {each}" for each in self.failures]
+        lines = [table.text() + "\n" for table in report.tables] + failed
         lines += [f"Tables and pictures: {self._folder}"]
+        if failed:
+            lines += ["The same command tries again what failed."]
         text = "\n".join(lines)
         with replacing(self._folder / "report.txt") as temporary:
             temporary.write_text(text + "\n")

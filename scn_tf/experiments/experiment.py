@@ -10,6 +10,8 @@ import shlex
 import shutil
 from collections.abc import Callable
 
+from absl import logging
+
 from scn_tf.config import Config
 from scn_tf.experiments.table import Table
 from scn_tf.run import Run
@@ -136,9 +138,10 @@ def picture_copied(
 
     Args:
         name: of the copy, without ending.
-        source: PNG file in the run's folder.
+        source: PNG file in the run's folder, an absolute path.
     """
     if not pathlib.Path(source).is_file():
+        logging.warning("%s is gone: %s.png is not renewed.", source, name)
         return {}
 
     def copy(path: pathlib.Path) -> None:

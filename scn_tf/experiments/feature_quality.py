@@ -15,6 +15,8 @@ from scn_tf.evaluation.bootstrap import bootstrap_difference
 from scn_tf.evaluation.labels import targets_of
 from scn_tf.evaluation.linear_svm import svm_scores
 from scn_tf.evaluation.svm_protocol import LinearSvmProtocol
+from scn_tf.experiments.setting import judging_splits
+from scn_tf.experiments.setting import setting_of
 from scn_tf.run import Run
 from scn_tf.run_data import learning_part
 from scn_tf.unit_length import side_by_side
@@ -64,6 +66,22 @@ def require_labels(run: Run) -> None:
         )
 
 
+def require_unseen_val(run: Run) -> None:
+    """Refuses a network that is to be trained on what judges it.
+
+    Args:
+        run: whose records are built, of an experiment that val alone judges.
+
+    Raises:
+        InputError: if val is trained on.
+    """
+    if "val" in run.train_splits:
+        raise InputError(
+            f"--train_split={run.config.train_split} trains on val, by which "
+            "this experiment is judged. Give --train_split=train."
+        )
+
+
 def measure_features(run: Run) -> dict:
     """Returns what the features of a run are worth.
 
@@ -76,7 +94,8 @@ def measure_features(run: Run) -> dict:
         "over_original", what `bootstrap_difference` returns. Of a trained run
         also "moved" by kind, the mean of |h1 - original| over that of
         |original| on the judged rows, and "losses" as `ContextCheck.measure`
-        returns them; "judged_on", the value of --judge_on.
+        returns them; "judged_on", the value of --judge_on; "setting" as
+        `setting_of` returns it.
     """
     return measure_parts(run, {kind: parts_of(run, kind) for kind in KINDS})
 
@@ -88,7 +107,7 @@ def measure_parts(run: Run, parts: dict[str, tuple[Part, Part]]) -> dict:
         run: where they are from.
         parts: by kind what `parts_of` returned.
     """
-    values = {"judged_on": run.config.judge_on}
+    values = {"judged_on": run.config.judge_on, "setting": setting_of(run)}
     if run.restored_step:
         values["losses"] = run.context_check(0).measure()
     for kind, (fitted, judged) in parts.items():
@@ -113,14 +132,13 @@ def parts_of(run: Run, kind: str) -> tuple[Part, Part]:
         run: as its networks are now.
         kind: "objects" or "images".
     """
-    if run.config.judge_on == "train_part":
-        whole = _part(run, ("train",), kind)
-        number = len(run.graph(("train",)).image_ids)
+    fitted, judged = judging_splits(run.config.judge_on)
+    if fitted == judged:
+        whole = _part(run, fitted, kind)
+        number = len(run.graph(fitted).image_ids)
         is_fitted = learning_part(number)[whole.image]
         return whole.rows(is_fitted), whole.rows(~is_fitted)
-    if run.config.judge_on == "test":
-        return _part(run, ("train", "val"), kind), _part(run, ("test",), kind)
-    return _part(run, ("train",), kind), _part(run, ("val",), kind)
+    return _part(run, fitted, kind), _part(run, judged, kind)
 
 
 def _part(run: Run, splits: tuple[str, ...], kind: str) -> Part:

@@ -26,10 +26,14 @@ from scn_tf.experiments.experiment import Outcome
 from scn_tf.experiments.experiment import Report
 from scn_tf.experiments.experiment import Variant
 from scn_tf.experiments.feature_quality import require_labels
+from scn_tf.experiments.feature_quality import require_unseen_val
+from scn_tf.experiments.setting import setting_notes
+from scn_tf.experiments.setting import setting_of
 from scn_tf.experiments.table import Table
 from scn_tf.offsets import PairOffsets
 from scn_tf.run import Run
 from scn_tf.unit_length import side_by_side
+from tfrecords.errors import InputError
 from tfrecords.pair_graph import PairGraph
 
 _CHUNK = 4096  # pairs at a time
@@ -65,7 +69,8 @@ def measure_fusion(run: Run) -> dict:
 
     Returns:
         By key of `_ROWS` what `svm_scores` tells; "differences": in the order
-        of `_COMPARED` what `bootstrap_difference` returns.
+        of `_COMPARED` what `bootstrap_difference` returns; "setting" as
+        `setting_of` returns it.
     """
     train, val = (context_features(run, split) for split in ("train", "val"))
     classes = run.manifest.classes
@@ -77,7 +82,7 @@ def measure_fusion(run: Run) -> dict:
     protocol = LinearSvmProtocol(
         config.svm_c, seed=0, normalize=config.svm_normalize
     )
-    scores, values = {}, {}
+    scores, values = {}, {"setting": setting_of(run)}
     for name in _ROWS:
         scores[name], values[name] = svm_scores(
             _joined(train, name),
@@ -204,7 +209,9 @@ def fusion_report(outcomes: list[Outcome]) -> Report:
         (
             "mAP in %, linear SVM on val, mean ± standard deviation over "
             "seeds; all parts of unit length, side by side. own: the original "
-            "network's features of the crop.",
+            "network's features of the crop. The proposals are all of the "
+            "picture, those that overlap the crop as well.",
+            *setting_notes(outcomes),
         ),
     )
     return Report((table, _differences(grouped)))
@@ -230,6 +237,17 @@ def _differences(grouped: dict[str, list[dict]]) -> Table:
     )
 
 
+def _require_context(run: Run) -> None:
+    require_labels(run)
+    require_unseen_val(run)
+    if run.manifest.options["proposals"] == "ground_truth":
+        raise InputError(
+            "--proposals=ground_truth takes the crops themselves as "
+            "proposals, so a crop would be told from itself. Give "
+            "--proposals=edge_boxes, or others that know no labeled boxes."
+        )
+
+
 def _trained(config: Config) -> tuple[Variant, ...]:
     return (Variant("SCN"),)
 
@@ -239,6 +257,6 @@ FUSION = Experiment(
     _trained,
     measure_fusion,
     fusion_report,
-    require_labels,
+    _require_context,
     version=3,
 )

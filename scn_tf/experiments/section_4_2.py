@@ -19,6 +19,9 @@ from scn_tf.experiments.experiment import picture_copied
 from scn_tf.experiments.experiment import Report
 from scn_tf.experiments.experiment import Variant
 from scn_tf.experiments.feature_quality import require_labels
+from scn_tf.experiments.feature_quality import require_unseen_val
+from scn_tf.experiments.setting import setting_notes
+from scn_tf.experiments.setting import setting_of
 from scn_tf.experiments.table import Table
 from scn_tf.run import Run
 from scn_tf.unit_length import side_by_side
@@ -57,11 +60,13 @@ def measure_context(run: Run) -> dict:
         By name of the features "all", "different" and "same" (class), in
         percent, and "C"; "splits": "pairs", "under_0.2_iou" and "one_class"
         of train and val; "losses" as `ContextCheck.measure` returns them;
-        "pictures": by name without ending, the files drawn.
+        "pictures": by name without ending, the files drawn; "setting" as
+        `setting_of` returns it.
     """
     train, test = (_Pairs(run, split) for split in ("train", "val"))
     said = {name: _said(run, train, test, name) for name in _FEATURES}
-    folder = run.config.run_dir / "pictures"
+    # Absolute: the table may be printed again from another working directory.
+    folder = run.config.run_dir.resolve() / "pictures"
     folder.mkdir(exist_ok=True)
     files = {
         "fig5": folder / "context.png",
@@ -76,11 +81,18 @@ def measure_context(run: Run) -> dict:
         "splits": {"train": train.facts(), "val": test.facts()},
         "losses": run.context_check(0).measure(),
         "pictures": {name: str(path) for name, path in files.items()},
+        "setting": setting_of(run),
     }
 
 
 def _require_labeled_pairs(run: Run) -> None:
     require_labels(run)
+    require_unseen_val(run)
+    if not run.config.svm_normalize:
+        raise InputError(
+            "--nosvm_normalize: Table 1 compares rows of unit length alone. "
+            "Leave it out."
+        )
     for split in ("train", "val"):
         if not len(_labeled_pairs(run.graph((split,)))):
             raise InputError(
@@ -187,8 +199,11 @@ def context_report(outcomes: list[Outcome]) -> Report:
         tuple(rows),
         (
             "Linear SVM on rows of unit length, mean ± standard deviation over "
-            "seeds; trained on the pairs of train, judged on those of val. "
-            "Columns marked 'paper': arXiv 1704.02998, VGG19 on VOC2012.",
+            "seeds; trained on the pairs of train, judged on those of val, "
+            "with objects marked difficult as well. "
+            f"{_chosen_c(outcomes)} Columns marked 'paper': arXiv 1704.02998, "
+            "VGG19 on VOC2012.",
+            *setting_notes(outcomes),
         ),
     )
     facts = next(iter(grouped.values()))[0]["splits"]
@@ -206,14 +221,31 @@ def context_report(outcomes: list[Outcome]) -> Report:
                 )
                 for split, told in facts.items()
             ),
-            ("paper, train", "34,378", "92.6 %", "45 %"),
-            ("paper, val", "34,722", "92.6 %", "42 %"),
+            ("paper, train", "34,378", "", "45 %"),
+            ("paper, val", "34,722", "", "42 %"),
+            # Told once, of no split.
+            ("paper, of patches", "", "92.6 %", ""),
         ),
     )
     draw = {}
     for name, path in outcomes[0].values["pictures"].items():
         draw |= picture_copied(name, path)
     return Report((table, pairs), draw)
+
+
+def _chosen_c(outcomes: list[Outcome]) -> str:
+    """The values of C over all rows and seeds, as a sentence."""
+    chosen = {
+        name: " or ".join(
+            f"{c:g}" for c in sorted({o.values[name]["C"] for o in outcomes})
+        )
+        for name in _FEATURES
+        if name != "mean"
+    }
+    if len(set(chosen.values())) == 1:
+        return f"C = {chosen['own']}."
+    each = ", ".join(f"{c} ({name})" for name, c in chosen.items())
+    return f"C = {each}."
 
 
 TABLE_1 = Experiment(

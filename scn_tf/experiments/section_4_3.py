@@ -22,6 +22,7 @@ from scn_tf.experiments.experiment import Variant
 from scn_tf.experiments.feature_quality import KINDS
 from scn_tf.experiments.feature_quality import measure_features
 from scn_tf.experiments.feature_quality import require_labels
+from scn_tf.experiments.setting import setting_notes
 from scn_tf.experiments.table import Table
 from scn_tf.judge_flags import JUDGES
 
@@ -38,7 +39,10 @@ _NOTE = (
     "moved: mean of |h1 - original| over that of |original| on crops. loss / "
     "floor: held-out loss of Eq. 2 over the best constant prediction (with "
     "--train_split=trainval these photographs were trained on); permuted: with "
-    "permuted offsets."
+    "permuted offsets. With --neck_blend the head is that of the whole way, "
+    "with other --targets the floor is another: such losses are not to be "
+    "compared with those of other rows. Object crops leave out those marked "
+    "difficult."
 )
 _PAPER_NOTE = (
     "Columns marked 'paper' are the numbers of arXiv 1704.02998: VOC2012, its "
@@ -107,15 +111,15 @@ def features_report(
         outcomes: of `measure_features`.
         name: of the files.
         title: above the table.
-        paper: the paper's cells by row; a row that was not run is printed
-            with them.
+        paper: the paper's cells by row; these rows come first, in its
+            order, and one that was not run is printed with them.
         paper_columns: names of these cells.
     """
     paper = paper or {}
     grouped = by_variant(outcomes)
     judged_on = outcomes[0].values["judged_on"]
     rows = []
-    for row in [*grouped, *(row for row in paper if row not in grouped)]:
+    for row in [*paper, *(row for row in grouped if row not in paper)]:
         values = grouped.get(row)
         cells = _cells(values) if values else ("not run",) + ("",) * 6
         seeds = str(len(values)) if values else ""
@@ -128,7 +132,7 @@ def features_report(
         title,
         ("", "seeds", *_COLUMNS, *paper_columns),
         tuple(rows),
-        tuple(notes),
+        (*notes, *setting_notes(outcomes)),
     )
     draw = {
         f"{name}_classes_{kind}": functools.partial(

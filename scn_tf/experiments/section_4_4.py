@@ -23,6 +23,7 @@ from scn_tf.experiments.feature_quality import parts_of
 from scn_tf.experiments.feature_quality import require_labels
 from scn_tf.experiments.section_4_3 import features_report
 from scn_tf.experiments.section_4_3 import ORIGINAL
+from scn_tf.experiments.setting import setting_notes
 from scn_tf.experiments.table import Table
 from scn_tf.judge_flags import JUDGES
 from scn_tf.run import Run
@@ -99,6 +100,7 @@ def voc2007_report(outcomes: list[Outcome]) -> Report:
             "devkit. The paper's numbers are of VOC2007 test, of networks that "
             "were fine-tuned there, and so are not to be compared digit by "
             "digit. Its detection column was not run.",
+            *setting_notes(outcomes),
         ),
     )
     curves = _merged_curves(grouped)
@@ -145,8 +147,8 @@ def _low_shot_table(curves: dict) -> Table:
         ),
         (
             "Mean and deviation of 5 draws, the same for all rows; first seed "
-            f"of the training; C = {curves['C']:g}; protocol of Goyal et al. "
-            "2019 (arXiv 1905.01235).",
+            f"of the training; C = {curves['C']:g}; draws as in Goyal et al. "
+            "2019 (arXiv 1905.01235), but nested.",
             *_fewer_text(curves),
         ),
     )

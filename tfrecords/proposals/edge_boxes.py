@@ -23,7 +23,7 @@ from tfrecords.proposals.suppression import diverse_order
 _STRUCTURED_MIN_MAGNITUDE = 0.1
 # For gradients. These two, the square root in `gradient_edges` and the
 # defaults of `edge_beta` and `nms_iou` were chosen on up to 300 VOC2007 train
-# photographs of 320 pixels; docs/experiments.md, "Proposals", has the sweep.
+# photographs of 320 pixels; docs/measurements.md, "Proposals", has the sweep.
 _BLUR_SIGMA = 2.5  # pixels
 _GRADIENT_MIN_MAGNITUDE = 0.15
 # The strongest half percent of the contours may vary; the rest is scaled.
