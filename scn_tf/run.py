@@ -32,6 +32,7 @@ from scn_tf.feature_cache import weights_digest
 from scn_tf.geometry import offset_spread
 from scn_tf.head import SpatialContextHead
 from scn_tf.host_memory import available_memory
+from scn_tf.initial_weights import initializers_seeded
 from scn_tf.pixel_targets import PIXEL_SIDE
 from scn_tf.pixel_targets import pixel_targets
 from scn_tf.run_data import RunData
@@ -101,7 +102,10 @@ class Run(RunData):
         graph = self.graph(self.train_splits)
         offsets = self.offsets(self.train_splits)(graph.pairs)
         num_features = self.backbone.num_features
-        with self.strategy.scope():
+        # Not of what was drawn so far: records are built by some runs and
+        # found by others.
+        seeded = initializers_seeded(f"head {self.config.seed}")
+        with self.strategy.scope(), seeded:
             head = SpatialContextHead(
                 num_features,
                 self.config.hidden_features,

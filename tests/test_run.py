@@ -1,6 +1,7 @@
 """Laws of what the stages of a run share."""
 
 import dataclasses
+import random
 
 import numpy as np
 import pytest
@@ -48,6 +49,17 @@ def test_offsets_enter_with_a_spread_of_one(run):
     offsets = (boxes[:, 1] - boxes[:, 0])[:, columns]
     expected = np.sqrt(np.mean(np.square(offsets)))
     assert run.head.offset_spread == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_head_begins_as_the_seed_says(run, demo_run, tmp_path):
+    """Whatever was drawn before, as where records had to be built."""
+    again = open_run(demo_run, tmp_path / "again", "--precision=float32")
+    random.random()
+    other = open_run(demo_run, tmp_path / "other", "--seed=1")
+    expected, *others = (one.head.get_weights() for one in (run, again, other))
+    for one, same, different in zip(expected, *others, strict=True):
+        np.testing.assert_array_equal(one, same)
+        assert not one.any() or (one != different).all()  # biases are zero
 
 
 def test_parts_are_made_once(run):

@@ -20,7 +20,7 @@ from tfrecords.errors import InputError
 
 FLAGFILES = pathlib.Path(__file__).parents[1] / "scn_tf" / "flagfiles"
 # Blind to offsets, one blend is predicted for all, nearest to one template:
-# that of 53 to 80 of 200 held-out pairs, by seed.
+# that of 65 to 80 of 200 held-out pairs, by seed.
 BLIND_SHARE = 0.5
 
 

@@ -3,10 +3,7 @@
 In: a name of BACKBONES, where to cut, which weights. Out: a Backbone.
 """
 
-import contextlib
 import difflib
-import random
-from collections.abc import Iterator
 
 from scn_tf.backbones.applications import APPLICATIONS
 from scn_tf.backbones.backbone import Backbone
@@ -15,6 +12,7 @@ from scn_tf.backbones.cut import cut_network
 from scn_tf.backbones.cut import frozen_copy
 from scn_tf.backbones.small_cnn import SMALL_CNN
 from scn_tf.backbones.weights import load_weights
+from scn_tf.initial_weights import initializers_seeded
 from tfrecords.errors import InputError
 
 __all__ = ["BACKBONES", "build_backbone", "frozen_copy"]
@@ -83,7 +81,7 @@ def build_backbone(
             "a file that you have, or 'none' for random weights."
         )
     widths = _given_widths(name, fc6_width, fc7_width)
-    with _initializers_seeded(seed):
+    with initializers_seeded(seed):
         model = network.build(image_size, imagenet, **widths)
     cut = train_from or network.default_cut
     trunk, neck = cut_network(model, cut, network.stages)
@@ -104,18 +102,3 @@ def _given_widths(name: str, fc6_width: int, fc7_width: int) -> dict[str, int]:
             f"{', '.join(n for n in BACKBONES if BACKBONES[n].has_widths)}."
         )
     return widths
-
-
-@contextlib.contextmanager
-def _initializers_seeded(seed: int) -> Iterator[None]:
-    """Seeds the initializers made inside, and nothing else.
-
-    Keras draws the seed of an initializer that has none from Python's
-    `random`; its state is put back.
-    """
-    state = random.getstate()
-    random.seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(state)
