@@ -17,7 +17,6 @@ import dataclasses
 import pathlib
 import sys
 import tempfile
-from collections.abc import Iterator
 from collections.abc import Sequence
 from unittest import mock
 
@@ -31,6 +30,7 @@ from scn_tf import feed
 from scn_tf import stages
 from scn_tf.config import Config
 from scn_tf.config import config_from_flags
+from scn_tf.device_cache import DeviceCache
 from scn_tf.flag_groups import define_flags
 
 _GROUPS = define_flags()
@@ -44,20 +44,20 @@ class Mode:
     Attributes:
         name: for the table.
         flags: of the run.
-        on_host: whether the cache is kept from the device's memory.
+        on_device: whether the cache is held as an accelerator would hold it.
     """
 
     name: str
     flags: tuple[str, ...] = ()
-    on_host: bool = False
+    on_device: bool = False
 
 
 _TWO = "--devices=CPU:0,CPU:1"
 _MODES = (
-    Mode("cache on the device"),
-    Mode("the same, images together", ("--batching=images",)),
-    Mode("the same, two replicas", (_TWO,)),
-    Mode("cache in the host's memory", on_host=True),
+    Mode("cache on the device", on_device=True),
+    Mode("the same, images together", ("--batching=images",), on_device=True),
+    Mode("the same, two replicas", (_TWO,), on_device=True),
+    Mode("cache in the host's memory"),
     Mode("cache on disk", ("--cache_memory=0.000001",)),
     Mode("no cache", ("--nofeature_cache", "--batching=images")),
     # Four parts: the maps of 64 pairs' patches do not fit into 16 GiB.
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _measure(mode: Mode, folder: pathlib.Path, name: str) -> dict:
     """The metrics of the last epoch."""
-    with flagsaver.flagsaver(), _cache_on_host(mode.on_host):
+    with flagsaver.flagsaver(), _cache_held(mode.on_device):
         own = [f"--run_dir={folder / name}", "--picture_every=0"]
         own += [f"--records_dir={folder / 'records'}", "--save_every=60m"]
         own += [f"--epochs={_EPOCHS_MEASURED.value}", *mode.flags]
@@ -106,13 +106,9 @@ def _config() -> Config:
     return config_from_flags(flags.FLAGS, _GROUPS)
 
 
-@contextlib.contextmanager
-def _cache_on_host(is_wanted: bool) -> Iterator[None]:
-    if not is_wanted:
-        yield
-        return
-    with mock.patch.object(feed, "device_cache", lambda *arguments: None):
-        yield
+def _cache_held(on_device: bool) -> contextlib.AbstractContextManager:
+    held = DeviceCache if on_device else lambda *arguments: None
+    return mock.patch.object(feed, "device_cache", held)
 
 
 if __name__ == "__main__":

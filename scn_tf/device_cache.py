@@ -78,25 +78,25 @@ def local_devices(strategy: tf.distribute.Strategy) -> Sequence[str]:
 
 
 def device_cache(
-    cache: FeatureCache, strategy: tf.distribute.Strategy, host_memory: int
+    cache: FeatureCache, strategy: tf.distribute.Strategy
 ) -> DeviceCache | None:
-    """The cache on the devices, or None where it does not fit.
+    """The cache on accelerators, or None where it is better on the host.
 
     It may take up to half of an accelerator's memory; the rest is for the
-    training.
+    training. A processor's memory is the host's: rows come as fast from
+    there, and what TensorFlow once took for a cache it keeps, so that an
+    experiment of many runs would grow with each.
 
     Args:
         cache: with trunk features.
         strategy: of the run.
-        host_memory: bytes that it may take of the host's memory.
     """
     devices = local_devices(strategy)
     nbytes = cache.features.nbytes + cache.targets.nbytes
-    on_host = [device for device in devices if not _is_accelerator(device)]
-    if len(on_host) * nbytes > host_memory:
+    if not all(map(_is_accelerator, devices)):
         return None
     for device in devices:
-        if device not in on_host and not _has_room(device, 2 * nbytes):
+        if not _has_room(device, 2 * nbytes):
             logging.info(
                 "The cache (%.1f GiB) would take more than half of the "
                 "memory of %s; it is held on the host.",

@@ -112,11 +112,11 @@ def _working_networks(
 def _cached(run: Run, multiple: int) -> tuple[inputs.Fill, DeviceCache | None]:
     """Rows of the cache: on the devices, in the host's memory or on disk."""
     cache = run.cache(run.train_splits, "proposals")
-    memory = run.cache_memory()
-    on_devices = device_cache(cache, run.strategy, memory)
+    on_devices = device_cache(cache, run.strategy)
     if on_devices:
         return inputs.node_inputs(multiple), on_devices
-    return inputs.cached_inputs(in_memory(cache, memory), multiple), None
+    held = in_memory(cache, run.cache_memory())
+    return inputs.cached_inputs(held, multiple), None
 
 
 def node_multiple(run: Run) -> int:

@@ -13,6 +13,7 @@ from scn_tf.batches import Shares
 from scn_tf.cache_shards import CACHE_DTYPES
 from scn_tf.chunks import take
 from scn_tf.device_cache import device_cache
+from scn_tf.device_cache import DeviceCache
 from scn_tf.device_cache import local_devices
 from scn_tf.feature_cache import FeatureCache
 from scn_tf.inputs import cached_inputs
@@ -21,7 +22,6 @@ from scn_tf.sharded_array import ShardedArray
 
 RNG = np.random.default_rng(0)
 GRAPH = tiny_graph()  # 24 boxes
-PLENTY = 10**9
 
 
 def make_cache(dtype="float16", shards=1):
@@ -59,7 +59,7 @@ def test_rows_are_those_of_the_host(dtype, chunk, monkeypatch):
     monkeypatch.setattr(module, "_CHUNK_BYTES", chunk)
     cache = make_cache(dtype, shards=3)
     strategy = tf.distribute.get_strategy()
-    (rows,) = rows_of(device_cache(cache, strategy, PLENTY), strategy)
+    (rows,) = rows_of(DeviceCache(cache, strategy), strategy)
     expected = cached_inputs(cache)(PairSampler(GRAPH, 9).batch(0))
     assert rows.keys() == expected.keys()
     for name, values in expected.items():
@@ -70,7 +70,7 @@ def test_rows_are_those_of_the_host(dtype, chunk, monkeypatch):
 def test_every_replica_asks_its_own_device():
     strategy = mirrored("CPU:0", "CPU:1")
     cache = make_cache()
-    held = device_cache(cache, strategy, PLENTY)
+    held = DeviceCache(cache, strategy)
     devices = [features.device[-5:] for features, _ in held._copies]
     assert devices == ["CPU:0", "CPU:1"]
     parts = rows_of(held, strategy, Shares(2))
@@ -83,19 +83,15 @@ def test_every_replica_asks_its_own_device():
 
 def test_padded_nodes_have_rows_that_no_pair_refers_to():
     strategy = tf.distribute.get_strategy()
-    held = device_cache(make_cache(), strategy, PLENTY)
+    held = DeviceCache(make_cache(), strategy)
     (rows,) = rows_of(held, strategy, multiple=16)
     assert len(rows["features"]) == len(rows["target_features"]) == 16
 
 
-def test_a_cache_that_does_not_fit_stays_where_it_is():
+def test_a_processor_leaves_the_cache_to_the_host():
     cache = make_cache()
-    nbytes = cache.features.nbytes + cache.targets.nbytes
-    one, two = tf.distribute.get_strategy(), mirrored("CPU:0", "CPU:1")
-    assert device_cache(cache, one, nbytes)
-    assert device_cache(cache, one, nbytes - 1) is None
-    assert device_cache(cache, two, 2 * nbytes)
-    assert device_cache(cache, two, 2 * nbytes - 1) is None
+    for strategy in (tf.distribute.get_strategy(), mirrored("CPU:0", "CPU:1")):
+        assert device_cache(cache, strategy) is None
 
 
 def test_an_accelerator_gives_half_of_its_memory(monkeypatch):
@@ -112,8 +108,7 @@ def test_an_accelerator_gives_half_of_its_memory(monkeypatch):
                 asked.append(number) or answer
             ),
         )
-        # Its memory does not count as the host's.
-        assert bool(device_cache(cache, strategy, 0)) is answer
+        assert bool(device_cache(cache, strategy)) is answer
     assert asked == [2 * nbytes, 2 * nbytes]
 
 

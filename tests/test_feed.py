@@ -7,6 +7,7 @@ from test_run import open_run
 
 from scn_tf import feed as module
 from scn_tf.chunks import take
+from scn_tf.device_cache import DeviceCache
 from scn_tf.feature_cache import FeatureCache
 from scn_tf.feed import distributed_batches
 from scn_tf.feed import make_feed
@@ -41,6 +42,7 @@ def opened(demo_run, tmp_path):
 
 
 def test_all_starts_of_a_frozen_trunk_agree(opened, monkeypatch):
+    monkeypatch.setattr(module, "device_cache", DeviceCache)
     on_device = outputs_of(opened())
     monkeypatch.setattr(module, "device_cache", lambda *_: None)
     in_memory = outputs_of(opened())
@@ -76,11 +78,19 @@ def test_the_trained_network_moves_the_predictions(opened):
     np.testing.assert_array_equal(before["target"], after["target"])
 
 
-def test_compiled_steps_meet_few_shapes(opened):
+@pytest.mark.parametrize(
+    ("held", "names"),
+    [
+        (DeviceCache, ("source_nodes", "target_nodes")),
+        (lambda *_: None, ("features", "target_features")),
+    ],
+)
+def test_compiled_steps_meet_few_shapes(opened, monkeypatch, held, names):
+    monkeypatch.setattr(module, "device_cache", held)
     assert node_multiple(opened("--jit_compile=false")) == 1
     run = opened("--jit_compile=true")
     assert run.config.training.jit_compile
     assert node_multiple(run) == 32
     feed, sampler = make_feed(run), make_sampler(run)
     batch = feed.fill(sampler.batch(0))
-    assert len(batch["source_nodes"]) == len(batch["target_nodes"]) == 32
+    assert [len(batch[name]) for name in names] == [32, 32]
