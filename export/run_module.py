@@ -77,7 +77,9 @@ def compare_module(
         rounding = float(distance / np.linalg.norm(exact))
     results = check_module(module_dir, images, expected)
     numbers = {
+        "neck_blend": run.config.neck_blend,
         "features": options.export_features,
+        "inference_precision": options.inference_precision,
         "size_over_weights": size_ratio(module_dir),
         "rounding": rounding,
         "consumers": {

@@ -21,20 +21,30 @@ _PAIRS_PER_PHOTOGRAPH = 3
 _PREDICTIONS = 8
 _NEIGHBORS = 5
 _CHUNK = 4096  # patches compared at a time
+_TITLES = {"images": "Whole images", "objects": "Object crops"}
 
 
-def draw_all(run: Run, verdict: dict) -> list[pathlib.Path]:
-    """Draws every picture that the run has material for.
+def draw_context(run: Run) -> list[pathlib.Path]:
+    """Draws what the network learned from, and what it predicts.
 
     Returns:
         The paths of the PNG files.
     """
-    folder = run.config.run_dir / "pictures"
-    folder.mkdir(exist_ok=True)
-    paths = [
+    folder = _folder(run)
+    return [
         draw_pairs(run, folder / "pairs.png"),
         draw_predictions(run, folder / "predictions.png"),
     ]
+
+
+def draw_results(run: Run, verdict: dict) -> list[pathlib.Path]:
+    """Draws the verdict and the losses, what there is of them.
+
+    Returns:
+        The paths of the PNG files.
+    """
+    folder = _folder(run)
+    paths = []
     for kind in ("images", "objects"):
         if "not_run" not in verdict[kind]:
             path = folder / f"verdict_{kind}.png"
@@ -48,7 +58,10 @@ def draw_all(run: Run, verdict: dict) -> list[pathlib.Path]:
     return paths
 
 
-_TITLES = {"images": "Whole images", "objects": "Object crops"}
+def _folder(run: Run) -> pathlib.Path:
+    folder = run.config.run_dir / "pictures"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _unique_epochs(history: list[dict]) -> list[dict]:

@@ -33,6 +33,7 @@ from scn_tf.run_records import make_records
 from scn_tf.train import train as run_training
 from scn_tf.train import Training
 from scn_tf.verdict import make_verdict
+from scn_tf.verdict import measure_losses
 from tfrecords.errors import InputError
 from tfrecords.files import replacing
 
@@ -199,6 +200,13 @@ def restore(run: Run) -> int:
     Raises:
         InputError: if there is none.
     """
+    step = _restore_whole(run)
+    _blend(run)
+    return step
+
+
+def _restore_whole(run: Run) -> int:
+    """Loads the neck as it was trained, and the head that fits it."""
     _record_environment(run)
     step = _checkpoints(run).restore(run.config.checkpoint)
     if not step:
@@ -207,8 +215,11 @@ def restore(run: Run) -> int:
             "train stage first: --stages=train,evaluate,export."
         )
     run.restored_step = step
-    blend_weights(run.backbone.neck, run.frozen_neck, run.config.neck_blend)
     return step
+
+
+def _blend(run: Run) -> None:
+    blend_weights(run.backbone.neck, run.frozen_neck, run.config.neck_blend)
 
 
 def _restored_by_chief(run: Run) -> int:
@@ -216,7 +227,7 @@ def _restored_by_chief(run: Run) -> int:
     run.make_networks()
     if not is_chief():
         return 0
-    step = restore(run)
+    step = _restore_whole(run)
     write_flags(run.config.run_dir, run.config.values, places_hold=True)
     return step
 
@@ -226,16 +237,21 @@ def evaluate(run: Run) -> None:
     step = _restored_by_chief(run)
     if not step:
         return
+    # What is predicted comes first: the head fits the neck before the blend.
+    losses = measure_losses(run)
+    drawn = pictures.draw_context(run)
+    _blend(run)
     verdict = {
         "checkpoint_step": step,
         "neck_blend": run.config.neck_blend,
         "features": run.config.export.export_features,
         **make_verdict(run),
+        "losses": losses,
     }
     path = run.config.run_dir / "verdict.json"
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(verdict, indent=1))
-    for picture in pictures.draw_all(run, verdict):
+    for picture in drawn + pictures.draw_results(run, verdict):
         run.log.picture(f"evaluate/{picture.stem}", picture, step)
 
 
@@ -248,6 +264,7 @@ def export_module(run: Run) -> None:
     step = _restored_by_chief(run)
     if not step:
         return
+    _blend(run)
     module_dir = run.config.run_dir / "module"
     save_module(run, module_dir, run.config.export)
     patches = run.patches(run.held_out_splits, "images")

@@ -80,16 +80,16 @@ def run_summary(run: Run) -> str:
     module = (run.log.history("module") or [None])[-1]
     step = _step_of_now(run)
     old = []
-    if verdict and not _is_judged_as(run, step, verdict):
+    if verdict and not _is_of_now(run, step, verdict):
         old.append(
             f"The verdict is older, of step {verdict['checkpoint_step']} or "
             "other flags; --stages=evaluate judges anew."
         )
         verdict = None
-    if module and step not in (None, module["checkpoint_step"]):
+    if module and not _is_of_now(run, step, module, "inference_precision"):
         old.append(
-            f"The module is older, of step {module['checkpoint_step']}; "
-            "--stages=export writes it anew."
+            f"The module is older, of step {module['checkpoint_step']} or "
+            "other flags; --stages=export writes it anew."
         )
         module = None
     run_dir = pathlib.Path(os.path.relpath(run.config.run_dir))
@@ -106,13 +106,21 @@ def _step_of_now(run: Run) -> int | None:
     return max(trained, default=None)
 
 
-def _is_judged_as(run: Run, step: int | None, verdict: dict) -> bool:
-    """Whether a verdict is of this step, blend and kind of features."""
+def _is_of_now(run: Run, step: int | None, made: dict, *more: str) -> bool:
+    """Whether a verdict or module is of this step and these flags.
+
+    Args:
+        run: as it is now.
+        step: of the checkpoint that counts; None where it is not known.
+        made: what verdict or module say of themselves.
+        *more: names of export options that count, beside blend and features.
+    """
     config = run.config
     now = {
         "neck_blend": config.neck_blend,
         "features": config.export.export_features,
+        **{name: getattr(config.export, name) for name in more},
     }
     if step is not None:
         now["checkpoint_step"] = step
-    return all(verdict.get(name) == value for name, value in now.items())
+    return all(made.get(name) == value for name, value in now.items())

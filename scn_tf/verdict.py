@@ -17,18 +17,26 @@ _TRAIN, _VAL = ("train",), ("val",)
 
 
 def make_verdict(run: Run) -> dict:
-    """Measures everything; nothing is left out because it looks bad.
+    """Measures features; nothing is left out because it looks bad.
 
     Returns:
-        `protocol`, `images`, `objects` and `losses`, ready for JSON. A part
-        that cannot be measured is `{"not_run": reason}`.
+        `protocol`, `images` and `objects`, ready for JSON. A part that cannot
+        be measured is `{"not_run": reason}`.
     """
     verdict = {"protocol": _protocol(run)}
     for kind in ("images", "objects"):
         reason = _why_not(run)
         verdict[kind] = {"not_run": reason} if reason else _part(run, kind)
+    return verdict
+
+
+def measure_losses(run: Run) -> dict:
+    """Measures the held-out loss and its controls, ready for JSON.
+
+    The neck must be the one that the head was trained for, not blended.
+    """
     losses = run.context_check(0).measure()
-    verdict["losses"] = {
+    return {
         "test": losses["loss"],
         "floor": losses["floor"],
         "permuted": losses["permuted"],
@@ -36,7 +44,6 @@ def make_verdict(run: Run) -> dict:
         "permuted_over_floor": losses["permuted_over_floor"],
         "pairs": losses["pairs"],
     }
-    return verdict
 
 
 def _why_not(run: Run) -> str:
@@ -84,7 +91,8 @@ def _notes(run: Run) -> list[str]:
     if config.neck_blend < 1:
         notes.append(
             f"Judged is a network {config.neck_blend:g} of the way from where "
-            "it began to what was trained (--neck_blend)."
+            "it began to what was trained (--neck_blend); the losses are of "
+            "all of the way, as the head was trained."
         )
     if _is_joined(run):
         notes.append(

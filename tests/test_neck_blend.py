@@ -93,6 +93,9 @@ def test_the_blend_reaches_verdict_and_module(
     verdict = json.loads((folder / "verdict.json").read_text())
     images = verdict["images"]
     assert images["before"]["mean"] == images["after"]["mean"]
+    # The head was trained for the whole neck: so are the losses measured.
+    whole = json.loads((demo_run / "verdict.json").read_text())
+    assert verdict["losses"] == pytest.approx(whole["losses"], rel=1e-5)
     run = Run(parsed_config(*command_flags))
     pictures = tf.cast(next(iter(run.patches(("val",), "images"))), tf.float32)
     given = tf.saved_model.load(str(folder / "module"))(pictures / 255)

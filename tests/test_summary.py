@@ -1,6 +1,11 @@
 """Laws of the last words of a run."""
 
+import pytest
+from parsed_flags import parsed_config
+
+from scn_tf.run import Run
 from scn_tf.summary import consumer_table
+from scn_tf.summary import run_summary
 from scn_tf.summary import summary_text
 
 MODULE = {
@@ -50,3 +55,30 @@ def test_what_half_precision_changes_is_said_where_it_is_used():
     assert "half precision" not in consumer_table(MODULE | {"rounding": None})
     text = consumer_table(MODULE | {"rounding": 0.0123})
     assert text.endswith("half precision, from float32  1.2e-02")
+
+
+@pytest.mark.parametrize(
+    "flag, verdict_is_old, module_is_old",
+    [
+        ("--seed=0", False, False),
+        ("--neck_blend=0.5", True, True),
+        ("--export_features=joined", True, True),
+        ("--inference_precision=bfloat16", False, True),
+    ],
+)
+def test_verdict_and_module_are_shown_where_they_are_of_these_flags(
+    demo_run, flag, verdict_is_old, module_is_old
+):
+    text = run_summary(
+        Run(
+            parsed_config(
+                f"--flagfile={demo_run}/flags.txt",
+                f"--run_dir={demo_run}",
+                flag,
+            )
+        )
+    )
+    assert ("The verdict is older" in text) == verdict_is_old
+    assert ("Whole photographs" not in text) == verdict_is_old
+    assert ("The module is older" in text) == module_is_old
+    assert ("hub.KerasLayer" not in text) == module_is_old
