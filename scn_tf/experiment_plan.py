@@ -9,6 +9,7 @@ import dataclasses
 from absl import flags
 
 from tfrecords.errors import InputError
+from tfrecords.options import LARGEST_SEED
 
 EXPERIMENT_NAMES = (
     *("features", "fig3", "fig4", "fusion", "losses"),
@@ -61,16 +62,18 @@ def plan_from_flags(values: flags.FlagValues) -> Plan:
     """Returns the plan that the parsed flags ask for.
 
     Raises:
-        InputError: if a seed is no number or given twice, or there is none.
+        InputError: if a seed is no number that can be one or given twice, or
+            there is none.
     """
     try:
         seeds = tuple(map(int, values.seeds))
     except ValueError:
         seeds = ()
-    if not seeds or len(set(seeds)) < len(seeds):
+    known = all(0 <= seed <= LARGEST_SEED for seed in seeds)
+    if not seeds or not known or len(set(seeds)) < len(seeds):
         raise InputError(
-            f"--seeds={','.join(values.seeds)} must be whole numbers with "
-            "commas between, each once."
+            f"--seeds={','.join(values.seeds)} must be whole numbers from 0 "
+            f"to {LARGEST_SEED:,} with commas between, each once."
         )
     return Plan(
         values.experiment,

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from scn_tf.chunks import take
 from scn_tf.pair_model import Forward
 from scn_tf.recipe import TrainOptions
 from scn_tf.step import make_gradients
+from scn_tf.step import take_parts
 
 
 def make_gradient_norms(
@@ -43,7 +43,8 @@ def make_gradient_norms(
     def replica_norms(chunk: dict) -> dict[str, tf.Tensor]:
         context = tf.distribute.get_replica_context()
         values = [v.value for part in parts.values() for v in part]
-        _, gradients = gradients_of(take(chunk, 0), values)
+        batch = take_parts(chunk, 0, options.accumulate)
+        _, gradients = gradients_of(batch, values)
         gradients = [tf.cast(gradient, tf.float32) for gradient in gradients]
         gradients = iter(context.all_reduce("SUM", gradients))
         return {

@@ -1,14 +1,21 @@
-"""How much memory this process may still take.
+"""How much memory this process may still take, and what to do without it.
 
-In: what the operating system says. Out: bytes.
+In: what the operating system says. Out: bytes; a message in place of an error.
 """
 
+import contextlib
 import os
 import pathlib
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from tfrecords.errors import InputError
 
 _PROCESS_GROUP = pathlib.Path("/proc/self/cgroup")
 _GROUPS = pathlib.Path("/sys/fs/cgroup")
 _MEMORY = pathlib.Path("/proc/meminfo")
+_SHOWN = 300  # letters of a device's message, which lists all it holds
 
 
 def available_memory() -> int:
@@ -20,6 +27,26 @@ def available_memory() -> int:
     available = _machine_memory()
     left = _container_memory()
     return available if left is None else min(available, left)
+
+
+@contextlib.contextmanager
+def shortage_named() -> Iterator[None]:
+    """Turns "out of memory" into a message that says what takes less.
+
+    Raises:
+        InputError: if the block ran out of memory, of this machine or of one
+            of its devices.
+    """
+    try:
+        yield
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        reason = (str(error).splitlines() or [""])[0][:_SHOWN]
+        raise InputError(
+            f"Memory ran out: {reason or 'nothing more is known'}. What is "
+            "saved is kept. A step takes less with a higher --accumulate or a "
+            "lower --batch_pairs, the feature cache with a lower "
+            "--cache_memory, the network with --train_from at a later layer."
+        ) from error
 
 
 def _machine_memory() -> int:

@@ -28,6 +28,7 @@ from scn_tf.distribution import workers_watched
 from scn_tf.dry_run import dry_run_text
 from scn_tf.experiments import EXPERIMENTS
 from scn_tf.experiments.driver import Driver
+from scn_tf.host_memory import shortage_named
 from scn_tf.interrupt import EXIT_CODE
 from scn_tf.interrupt import TrainingStopped
 from scn_tf.summary import run_summary
@@ -69,7 +70,7 @@ def main(arguments: list[str]) -> int:
                 print(dry_run_text(run))
                 return 0
             for stage in run.config.stages:
-                with run.log.stage(stage):
+                with run.log.stage(stage), shortage_named():
                     _STAGES[stage](run)
                 # The others wait for the chief, who may work alone.
                 agree(run.strategy, 0.0)

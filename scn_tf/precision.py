@@ -7,8 +7,8 @@ A network is not given to half precision unseen: bfloat16's rounding changes
 the features of ImageNet's MobileNetV2 by 5 to 6 %, those of VGG19 by 1 %.
 """
 
-import functools
 import pathlib
+import weakref
 
 import keras
 import numpy as np
@@ -29,9 +29,11 @@ _MOST_ERROR = 0.02  # relative, of features and of targets, all together
 _NUM_IMAGES = 4
 _BLOBS = 8  # per side of an image
 _NOISE = 0.05
+# For every cache of a run asks. Of networks it keeps none: an experiment
+# makes many.
+_answers = weakref.WeakKeyDictionary()
 
 
-@functools.lru_cache(maxsize=8)  # asked for by every cache of a run
 def chosen_precision(
     precision: str,
     trunk: keras.Model,
@@ -62,6 +64,14 @@ def chosen_precision(
         )
     if precision != "auto":
         return precision
+    known = _answers.setdefault(trunk, weakref.WeakKeyDictionary())
+    if frozen_neck not in known or known[frozen_neck][0] != weights:
+        known[frozen_neck] = weights, _fast_and_exact(trunk, frozen_neck)
+    return known[frozen_neck][1]
+
+
+def _fast_and_exact(trunk: keras.Model, frozen_neck: keras.Model) -> str:
+    """Returns what "auto" is for these networks."""
     candidates = fast_precisions()
     for candidate in candidates:
         error = rounding_error(candidate, trunk, frozen_neck)

@@ -41,14 +41,14 @@ class Taken:
 
 def make_gradients(
     forward: Forward, options: TrainOptions
-) -> Callable[[dict, Sequence], tuple[tf.Tensor, list[tf.Tensor]]]:
-    """Returns `(batch, variables) -> (loss, gradients)` of one part.
+) -> Callable[[list[dict], Sequence], tuple[tf.Tensor, list[tf.Tensor]]]:
+    """Returns `(parts, variables) -> (loss, gradients)` of a replica's parts.
 
-    The loss is this part's share: the sum over its pairs divided by the
+    The loss is the parts' share: the sum over their pairs divided by the
     pairs of the global batch, so shares of any size add up to the mean.
     """
 
-    def gradients(batch: dict, variables: Sequence):
+    def of_part(batch: dict, variables: Sequence):
         with tf.GradientTape() as tape:
             outputs = forward(batch)
             losses = pair_losses(
@@ -59,7 +59,32 @@ def make_gradients(
             loss = tf.reduce_sum(losses) / batch["num_pairs"]
         return loss, tape.gradient(loss, variables)
 
-    return gradients
+    def gradients_of(parts: list[dict], variables: Sequence):
+        loss, gradients = of_part(parts[0], variables)
+        for part in parts[1:]:
+            more, others = of_part(part, variables)
+            loss += more
+            gradients = [
+                tf.cast(one, tf.float32) + tf.cast(other, tf.float32)
+                for one, other in zip(gradients, others, strict=True)
+            ]
+        return loss, gradients
+
+    return gradients_of
+
+
+def take_parts(
+    chunk: dict, step: int | tf.Tensor, accumulate: int
+) -> list[dict]:
+    """Returns the parts of one step's batch.
+
+    Args:
+        chunk: of several steps, `accumulate` parts each.
+        step: its place in the chunk.
+        accumulate: parts a step.
+    """
+    first = step * accumulate
+    return [take(chunk, first + turn) for turn in range(accumulate)]
 
 
 def make_steps(
@@ -106,13 +131,9 @@ def _compiled(
 ) -> tuple[Callable, Callable]:
     """Returns what takes all steps of a chunk, and what takes the first."""
 
-    def parts_of(chunk: dict, index: tf.Tensor) -> list[dict]:
-        first = index * accumulate
-        return [take(chunk, first + turn) for turn in range(accumulate)]
-
     def one_step(chunk: dict, index: tf.Tensor) -> tf.Tensor:
         # Apart from the update: a compiled one must know all shapes.
-        batches = strategy.run(parts_of, args=(chunk, index))
+        batches = strategy.run(take_parts, args=(chunk, index, accumulate))
         losses = strategy.run(update, args=(batches,))
         return strategy.reduce("SUM", losses, axis=None)
 
@@ -162,18 +183,7 @@ def _replica_update(
 ) -> Callable[[list[dict]], tf.Tensor]:
     """Returns the step of one replica: its parts' gradients, one update."""
     num_replicas = strategy.num_replicas_in_sync
-    gradients_of = make_gradients(forward, options)
-
-    def share(batches: list[dict], variables: list) -> tuple:
-        loss, gradients = gradients_of(batches[0], variables)
-        for batch in batches[1:]:
-            more, others = gradients_of(batch, variables)
-            loss += more
-            gradients = [
-                tf.cast(one, tf.float32) + tf.cast(other, tf.float32)
-                for one, other in zip(gradients, others, strict=True)
-            ]
-        return loss, gradients
+    share = make_gradients(forward, options)
 
     def update(batches: list[dict]) -> tf.Tensor:
         values = [optimizer.working.of(v).value for v in trained]

@@ -4,7 +4,9 @@ import json
 import shutil
 
 import pytest
+import tensorflow as tf
 
+from scn_tf import stages
 from scn_tf.run_log import RunLog
 
 
@@ -172,6 +174,23 @@ def test_a_variant_that_fails_is_named_and_left_out(experiment, capsys):
     report = (experiment.folder / "report.txt").read_text()
     assert said.endswith(report)
     assert not (experiment.folder / "wild/seed0/result.json").exists()
+
+
+def test_a_row_that_runs_out_of_memory_leaves_the_others(
+    experiment, capsys, monkeypatch
+):
+    train = stages.train
+
+    def short_of_memory(run, watch=None):
+        if "large" in str(run.config.run_dir):
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM of [9,9]")
+        train(run, watch)
+
+    monkeypatch.setattr(stages, "train", short_of_memory)
+    assert experiment("--seeds=0", "--variant=large: --svm_c=3") == 1
+    said = capsys.readouterr().out
+    assert "Features before and after" in said
+    assert "left out: large, seed 0: Memory ran out: OOM of [9,9]." in said
 
 
 def test_without_a_failure_nothing_is_to_be_tried_again(experiment, capsys):

@@ -25,7 +25,9 @@ def test_variants_keep_their_order_and_commas():
     assert given == Plan("", (2, 0), ("b: --svm_c=1,2", "a:"))
 
 
-@pytest.mark.parametrize("seeds", ["a", "1,,2", ""])
+@pytest.mark.parametrize(
+    "seeds", ["a", "1,,2", "", "0,-1", "4294967296", "1,1"]
+)
 def test_seeds_are_whole_numbers(seeds):
     with pytest.raises(InputError, match="whole numbers"):
         plan(f"--seeds={seeds}")

@@ -1,13 +1,15 @@
 """Laws of the norms of gradients."""
 
 import numpy as np
+import pytest
 from test_step import Network
 
 from scn_tf.gradient_norms import make_gradient_norms
 
 
-def test_norms_are_those_of_the_gradients_and_nothing_moves():
-    network = Network()
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_norms_are_those_of_the_gradients_and_nothing_moves(accumulate):
+    network = Network(accumulate=accumulate)
     before = network.weights()
     parts = {"head": network.head.trainable_variables, "none": []}
     measure = make_gradient_norms(

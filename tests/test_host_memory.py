@@ -1,8 +1,11 @@
 """Laws of the memory that may still be taken."""
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from scn_tf import host_memory
+from tfrecords.errors import InputError
 
 MEMORY = "MemTotal:  9000 kB\nMemFree: 10 kB\nMemAvailable:    4000 kB\n"
 
@@ -54,3 +57,24 @@ def test_elsewhere_half_of_all_memory_is_taken(machine, monkeypatch):
     monkeypatch.setattr(host_memory, "_MEMORY", machine / "none")
     monkeypatch.setattr(host_memory, "_PROCESS_GROUP", machine / "none")
     assert host_memory.available_memory() > 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        np._core._exceptions._ArrayMemoryError((10**9, 10**9), np.dtype("f4")),
+        tf.errors.ResourceExhaustedError(None, None, "OOM of [9,9]\nHint: x"),
+    ],
+)
+def test_a_shortage_says_what_takes_less(error):
+    with pytest.raises(InputError, match="--accumulate") as caught:
+        with host_memory.shortage_named():
+            raise error
+    assert "\n" not in str(caught.value)
+
+
+def test_other_errors_pass_as_they_are():
+    with pytest.raises(KeyError):
+        with host_memory.shortage_named():
+            raise KeyError("a")

@@ -73,7 +73,7 @@ def test_repeated_rows_change_neither_loss_nor_gradients(multiple):
     variables = [v.value for v in model.trainable_variables]
     results = [
         gradients_of(
-            {k: tf.constant(v) for k, v in fill(batch).items()}, variables
+            [{k: tf.constant(v) for k, v in fill(batch).items()}], variables
         )
         for fill in (cached_inputs(cache), cached_inputs(cache, multiple))
     ]

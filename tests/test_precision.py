@@ -1,6 +1,8 @@
 """Laws of the precision that is chosen."""
 
+import gc
 import logging
+import weakref
 
 import keras
 import numpy as np
@@ -67,6 +69,16 @@ def networks() -> tuple[keras.Model, keras.Model]:
 @pytest.mark.parametrize("name", ["float32", "bfloat16", "float16"])
 def test_what_is_asked_for_is_taken(name):
     assert precision.chosen_precision(name, *networks()) == name
+
+
+def test_no_network_is_kept_for_the_answer(processor):
+    """An experiment makes new ones for every row."""
+    trunk, neck = networks()
+    assert precision.chosen_precision("auto", trunk, neck) == "float32"
+    left = [weakref.ref(model) for model in (trunk, neck)]
+    del trunk, neck
+    gc.collect()
+    assert [model() for model in left] == [None, None]
 
 
 def test_another_precision_is_refused():

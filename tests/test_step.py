@@ -9,6 +9,7 @@ from tiny import tiny_head
 
 from scn_tf.batches import batch_dataset
 from scn_tf.batches import PairSampler
+from scn_tf.batches import Shares
 from scn_tf.feature_cache import FeatureCache
 from scn_tf.inputs import cached_inputs
 from scn_tf.optimizer import make_optimizer
@@ -40,7 +41,8 @@ class Network:
 
     def batches(self, *chunks):
         sampler = PairSampler(GRAPH, 7)
-        return iter(batch_dataset(sampler, self._fill, chunks))
+        shares = Shares(accumulate=self.options.accumulate)
+        return iter(batch_dataset(sampler, self._fill, chunks, shares))
 
     def steps(self):
         return make_steps(

@@ -223,7 +223,7 @@ def test_weight_decay_is_added_to_the_gradient_before_momentum(tmp_path):
     (chunk,) = dataset
     for step in range(4):
         batch = take(chunk, step)
-        _, gradients = gradients_of(batch, [v.value for v in variables])
+        _, gradients = gradients_of([batch], [v.value for v in variables])
         for index, gradient in enumerate(gradients):
             pull = gradient.numpy() + 0.1 * values[index]
             speed[index] = 0.9 * speed[index] - 0.01 * pull

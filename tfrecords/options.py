@@ -16,6 +16,7 @@ from tfrecords.proposals.proposals import ProposalOptions
 from tfrecords.proposals.yolo_v8 import WEIGHT_NAMES
 from tfrecords.sources import SOURCES
 
+LARGEST_SEED = 2**32 - 1  # that NumPy's and Keras's generators take
 _PROPOSAL_FLAGS = {
     "boxes_per_image": "Proposals kept per image, at most, best first; 0 "
     "keeps all. All pairs of 8 come to the paper's number (section 4.3).",
@@ -162,7 +163,13 @@ def define_flags() -> None:
         "down and encoded anew. 0 stores every picture as it came.",
         lower_bound=0,
     )
-    flags.DEFINE_integer("seed", 0, "Seed of every random choice.")
+    flags.DEFINE_integer(
+        "seed",
+        0,
+        "Seed of every random choice.",
+        lower_bound=0,
+        upper_bound=LARGEST_SEED,
+    )
     _define_runner()
 
 

@@ -27,6 +27,7 @@ from scn_tf.experiments.experiment import Experiment
 from scn_tf.experiments.experiment import Outcome
 from scn_tf.experiments.experiment import Report
 from scn_tf.experiments.experiment import Variant
+from scn_tf.host_memory import shortage_named
 from scn_tf.run import Run
 from scn_tf.run_folder import write_experiment
 from scn_tf.run_records import make_records
@@ -193,7 +194,8 @@ class Driver:
             return finished
         run = stages.start(config)
         try:
-            values = self._measure(run, variant)
+            with shortage_named():
+                values = self._measure(run, variant)
         finally:
             # The next run makes its own networks.
             del run
