@@ -67,7 +67,8 @@ class CacheShards:
                 return
         except (OSError, UnicodeDecodeError):
             pass
-        if self.folder.is_dir():
+        # What another process is about to write here is hidden as yet.
+        if any(name[0] != "." for name in _names(self.folder)):
             logging.warning("%s is no whole cache; it is made anew.", path)
             shutil.rmtree(self.folder)
         with replacing(path) as temporary:
@@ -173,6 +174,10 @@ class CacheShards:
         except _DAMAGE as error:
             return f"{type(error).__name__}: {error}"
         return None
+
+
+def _names(folder: pathlib.Path) -> list[str]:
+    return os.listdir(folder) if folder.is_dir() else []
 
 
 def _stored(array: np.ndarray) -> np.ndarray:

@@ -5,14 +5,13 @@ their rows, taken inside of the step: between steps nothing but a few indices
 moves, and no epoch reads a file again.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
 from scn_tf.batches import SOURCE_NODES
 from scn_tf.batches import TARGET_NODES
+from scn_tf.crew import local_devices
 from scn_tf.feature_cache import FeatureCache
 from scn_tf.sharded_array import ShardedArray
 
@@ -62,19 +61,6 @@ class DeviceCache:
         number = tf.get_static_value(context.replica_id_in_sync_group)
         # Workers have equally many replicas each.
         return int(number) % len(self._copies)
-
-
-def local_devices(strategy: tf.distribute.Strategy) -> Sequence[str]:
-    """Devices of this process, one for each of its replicas.
-
-    Without a strategy it is the one where TensorFlow puts things by itself,
-    named by an empty string.
-    """
-    if not tf.distribute.has_strategy() and (
-        strategy is tf.distribute.get_strategy()
-    ):
-        return ("",)
-    return strategy.extended.worker_devices
 
 
 def device_cache(

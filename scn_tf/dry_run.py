@@ -1,7 +1,7 @@
 """What a run would do, cost and take, from a few measured steps.
 
-In: a `Run` whose records are built. Out: text. Nothing is written and nothing
-of the run is trained; the measured steps are taken on made-up features.
+In: a `Run` whose records are built. Out: text. Nothing else is written and
+nothing is trained; the measured steps are taken on made-up features.
 """
 
 import dataclasses
@@ -49,7 +49,10 @@ def dry_run_text(run: Run) -> str:
     sampler = make_sampler(run)
     run.make_networks()
     held_out = run.graph(run.held_out_splits)
-    cached = len(graph.boxes) * config.feature_cache + len(held_out.boxes)
+    # Where nothing is held out, both are one cache.
+    is_another = set(run.held_out_splits) != set(run.train_splits)
+    cached = len(graph.boxes) * (config.feature_cache or not is_another)
+    cached += len(held_out.boxes) * is_another
     per_patch = _bytes_per_patch(run)
     step_seconds = _step_seconds(run, sampler)
     epoch_seconds = step_seconds * sampler.steps_per_epoch
@@ -63,7 +66,7 @@ def dry_run_text(run: Run) -> str:
         "photographs": f"{len(graph.image_ids):,} to train on, "
         f"{len(held_out.image_ids):,} held out",
         "patches": f"{len(graph.boxes):,} and {len(held_out.boxes):,}",
-        "pairs": f"{len(graph.pairs):,}, {config.batch_pairs} a step",
+        "pairs": f"{len(graph.pairs):,}, {sampler.batch_pairs} a step",
         "steps": f"{sampler.steps_per_epoch:,} an epoch, "
         f"{sampler.steps_per_epoch * config.training.epochs:,} in "
         f"{config.training.epochs} epochs",
@@ -75,7 +78,7 @@ def dry_run_text(run: Run) -> str:
         "already is not filled again)",
         "a checkpoint": _size(8 * weights),
         "a step": f"{1000 * step_seconds:.0f} ms, "
-        f"{config.batch_pairs / step_seconds:.0f} pairs/s (measured)",
+        f"{sampler.batch_pairs / step_seconds:.0f} pairs/s (measured)",
         "an epoch": f"about {_time(epoch_seconds)}",
         "all epochs": f"about {_time(epoch_seconds * config.training.epochs)}",
     }

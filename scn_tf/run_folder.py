@@ -44,6 +44,7 @@ def write_flags(
     run_dir: str | os.PathLike,
     flags: dict[str, object],
     places_hold: bool = False,
+    trains: bool = False,
 ) -> None:
     """Writes `flags.txt`, a flagfile that replays the run.
 
@@ -56,26 +57,47 @@ def write_flags(
         flags: value by name, of every flag of the run.
         places_hold: whether data and weights were held against those of the
             training. Until then a trained run keeps where its own lie.
+        trains: whether a training begins, which may go on to more epochs.
+
+    Raises:
+        InputError: see `refuse_other_run`, and if the folder cannot be made
+            or written.
+    """
+    refuse_other_run(run_dir, flags)
+    path = pathlib.Path(run_dir) / "flags.txt"
+    texts = _texts(flags)
+    if path.is_file() and is_trained(run_dir):
+        earlier = _read_flags(path)
+        epochs = int(earlier["epochs"])
+        if trains:
+            epochs = max(epochs, int(texts["epochs"]))
+        texts["epochs"] = str(epochs)
+        if not places_hold:
+            texts |= {n: earlier[n] for n in _PLACES if n in earlier}
+    _write(path, [f"--{name}={text}" for name, text in texts.items()])
+
+
+def refuse_other_run(
+    run_dir: str | os.PathLike, flags: dict[str, object]
+) -> None:
+    """Refuses flags that are not those of the run in a folder.
+
+    Args:
+        run_dir: the run's folder, which need not be there.
+        flags: value by name, of every flag of the run.
 
     Raises:
         InputError: if the folder holds a trained run of another
-            configuration, or an experiment, or cannot be made or written.
+            configuration, or an experiment.
     """
     path = pathlib.Path(run_dir) / "flags.txt"
-    texts = _texts(flags)
     if _holds_experiment(path.parent):
         raise InputError(
             f"{run_dir} holds an experiment, not a single run. Give another "
             "--run_dir."
         )
     if path.is_file() and is_trained(run_dir):
-        earlier = _read_flags(path)
-        _refuse_other_flags(path.parent, earlier, texts)
-        epochs = max(int(earlier["epochs"]), int(texts["epochs"]))
-        texts["epochs"] = str(epochs)
-        if not places_hold:
-            texts |= {n: earlier[n] for n in _PLACES if n in earlier}
-    _write(path, [f"--{name}={text}" for name, text in texts.items()])
+        _refuse_other_flags(path.parent, _read_flags(path), _texts(flags))
 
 
 def write_experiment(

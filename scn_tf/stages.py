@@ -27,6 +27,7 @@ from scn_tf.optimizer import make_optimizer
 from scn_tf.optimizer import MomentumSGD
 from scn_tf.run import Run
 from scn_tf.run_environment import record_environment
+from scn_tf.run_folder import refuse_other_run
 from scn_tf.run_folder import write_flags
 from scn_tf.run_records import link_records
 from scn_tf.run_records import make_records
@@ -46,12 +47,16 @@ _CHECKED_IMAGES = 8  # pictures on which every consumer is compared
 def start(config: Config) -> Run:
     """Opens the run folder, writes flags.txt, returns the run.
 
+    With --dry_run nothing is written.
+
     Raises:
         InputError: if the folder holds a run of another configuration, or
             the weights file is missing.
     """
     require_weights(config.weights)
-    if is_chief():
+    if is_chief() and config.dry_run:
+        refuse_other_run(config.run_dir, config.values)
+    elif is_chief():
         write_flags(config.run_dir, config.values)
     logging.info("Run folder: %s", config.run_dir.resolve())
     return Run(config)
@@ -61,7 +66,8 @@ def build_records(run: Run) -> None:
     """Photographs -> records; what is up to date is not built again."""
     if is_chief():
         make_records(run.config)
-        link_records(run.config)
+        if not run.config.dry_run:
+            link_records(run.config)
 
 
 def train(run: Run, watch: Watch | None = None) -> None:
@@ -74,7 +80,7 @@ def train(run: Run, watch: Watch | None = None) -> None:
     config = run.config
     _record_environment(run)
     if is_chief():
-        write_flags(config.run_dir, config.values, places_hold=True)
+        write_flags(config.run_dir, config.values, True, trains=True)
     _warn_of_what_learns_nothing(run)
     sampler = make_sampler(run)
     run.make_networks()
@@ -103,7 +109,10 @@ def train(run: Run, watch: Watch | None = None) -> None:
     )
     optimizer.working = feed.working
     checkpoints = _checkpoints(run, optimizer)
-    run_training(training, config.training, config.pace, checkpoints, run.log)
+    with checkpoints.held():
+        run_training(
+            training, config.training, config.pace, checkpoints, run.log
+        )
 
 
 def _treat_neck(run: Run, optimizer: MomentumSGD) -> None:

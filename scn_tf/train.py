@@ -93,6 +93,8 @@ def train(
         training.optimizer.build(training.head + training.neck)
     checkpoints.remove_leftovers()
     first = checkpoints.restore()
+    if not first:
+        checkpoints.forget_best()
     training.optimizer.working.refresh()
     if len(set(agree(training.strategy, first))) > 1:
         raise InputError(

@@ -136,6 +136,16 @@ def test_a_folder_of_another_key_is_emptied(shards, text):
     assert shards.missing() == [0, 1, 2]
 
 
+def test_what_another_process_is_about_to_write_is_kept(tmp_path):
+    shards = CacheShards(tmp_path / "cache", 0, 4, {"targets": (4,)}, "float16")
+    shards.folder.mkdir()
+    begun = shards.folder / ".key.json.0123abcd.7.tmp"
+    begun.touch()
+    shards.begin({"a": 1})
+    assert begun.exists()
+    assert json.loads((shards.folder / "key.json").read_text()) == {"a": 1}
+
+
 def test_a_full_disk_is_named_and_finished_shards_stay(tmp_path, monkeypatch):
     shards = shards_in(tmp_path)
     write(shards, 0)

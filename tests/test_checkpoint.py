@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from left_files import temporary_name
 from tiny import tiny_backbone
 from tiny import tiny_head
 
@@ -141,7 +142,8 @@ def test_what_a_killed_save_left_is_removed(tmp_path):
     (tmp_path / "ckpt-3_temp" / "part-00000-of-00001").touch()
     left = ["ckpt-4.data-00000-of-00001", "ckpt-4.index"]  # not listed
     left += ["ckpt-0.data-00000-of-00001"]  # its index is gone
-    left += ["checkpoint.tmp0123456789abcdef", ".best.json.4194305.tmp"]
+    left += ["checkpoint.tmp0123456789abcdef"]
+    left += [temporary_name("best.json", 4194305)]
     for name in left:
         (tmp_path / name).touch()
     (tmp_path / "notes.txt").touch()
@@ -171,6 +173,34 @@ def test_an_empty_or_missing_folder_has_no_leftovers(tmp_path):
 def test_a_best_that_a_killed_process_lost_is_written_again(tmp_path):
     checkpoints = Checkpoints(tmp_path, *parts())
     assert checkpoints.save_if_best(1.0, 1)
-    (tmp_path / "best").rename(tmp_path / ".best.old.4194305.tmp")
+    (tmp_path / "best").rename(tmp_path / temporary_name("best.old", 4194305))
     assert checkpoints.save_if_best(1.5, 1)
     assert Checkpoints(tmp_path, *parts()).restore("best") == 1
+
+
+def test_a_best_of_a_run_that_saved_nothing_is_forgotten(tmp_path):
+    """It may be of other flags, and of a loss that is summed otherwise."""
+    checkpoints = Checkpoints(tmp_path, *parts())
+    assert checkpoints.save_if_best(0.1, 1)
+    again = Checkpoints(tmp_path, *parts())
+    assert again.restore() == 0
+    Checkpoints(tmp_path, *parts(), writes=False).forget_best()
+    assert again.restore("best") == 1
+    again.forget_best()
+    assert list(tmp_path.iterdir()) == []
+    again.forget_best()
+    assert again.save_if_best(100, 1)
+
+
+def test_of_two_processes_one_trains(tmp_path):
+    folder = tmp_path / "run" / "checkpoints"
+    other = Checkpoints(folder, *parts(), writes=False)
+    with Checkpoints(folder, *parts()).held():
+        with pytest.raises(InputError, match="run is being trained by another"):
+            with Checkpoints(folder, *parts()).held():
+                raise AssertionError("two trainings at once")
+        with other.held():  # A worker that writes nothing.
+            pass
+    with Checkpoints(folder, *parts()).held():
+        pass
+    assert list(folder.iterdir()) == []

@@ -14,7 +14,6 @@ from scn_tf.cache_shards import CACHE_DTYPES
 from scn_tf.chunks import take
 from scn_tf.device_cache import device_cache
 from scn_tf.device_cache import DeviceCache
-from scn_tf.device_cache import local_devices
 from scn_tf.feature_cache import FeatureCache
 from scn_tf.inputs import cached_inputs
 from scn_tf.inputs import node_inputs
@@ -120,8 +119,3 @@ def test_room_is_what_can_be_taken(monkeypatch):
 
     monkeypatch.setattr(module.tf, "zeros", full)
     assert not module._has_room("", 10**6)
-
-
-def test_without_a_strategy_there_is_one_nameless_device():
-    assert local_devices(tf.distribute.get_strategy()) == ("",)
-    assert len(local_devices(mirrored("CPU:0", "CPU:1"))) == 2

@@ -1,6 +1,8 @@
 """Laws of the dry run: true numbers, and nothing trained."""
 
+import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -33,8 +35,31 @@ def test_it_says_what_the_run_is_made_of(command, demo_run, tmp_path, capsys):
     # 600 / 64 = 9 whole batches
     assert rows["steps"] == "9 an epoch, 225 in 25 epochs"
     assert "measured" in rows["a step"]
-    assert not (tmp_path / "checkpoints").exists()
-    assert not (tmp_path / "cache").exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_batch_is_never_larger_than_the_set(
+    command, demo_run, tmp_path, capsys
+):
+    flag = "--batch_pairs=1000"
+    rows = run_dry(command, demo_run, tmp_path, capsys, flag)
+    assert rows["pairs"] == "600, 600 a step"
+    assert rows["steps"].startswith("1 an epoch")
+
+
+def test_what_is_held_out_of_nothing_is_cached_once(
+    command, demo_run, tmp_path, capsys
+):
+    """Where there is no other split, the losses are of training pairs."""
+    records = tmp_path / "records"
+    shutil.copytree(demo_run / "records", records)
+    manifest = json.loads((records / "manifest.json").read_text())
+    del manifest["splits"]["val"]
+    (records / "manifest.json").write_text(json.dumps(manifest))
+    flag = f"--records_dir={records}"
+    rows = run_dry(command, demo_run, tmp_path / "run", capsys, flag)
+    assert rows["photographs"] == "600 to train on, 600 held out"
+    assert "for 1,200 patches" in rows["feature cache"]
 
 
 def test_the_cache_takes_as_much_as_it_says(

@@ -12,6 +12,7 @@ from scn_tf.embedding.embedder import as_input
 from scn_tf.embedding.embedder import embed_pictures
 from scn_tf.embedding.feature_parts import FeatureParts
 from scn_tf.embedding.loaded_module import FeatureModule
+from scn_tf.embedding.picture_source import _FolderPictures
 from scn_tf.embedding.picture_source import open_pictures
 from tfrecords.errors import InputError
 
@@ -113,6 +114,26 @@ def test_a_bad_picture_stops_if_that_is_wanted(folder):
     embed(folder, module)
     with pytest.raises(InputError, match="7.png"):
         embed(folder, module, on_bad_image="stop")
+
+
+def test_a_picture_that_can_be_read_again_is_not_left_out(folder, monkeypatch):
+    """Permissions, or a disk that was away, do not show in a file's time."""
+    load = _FolderPictures.load
+
+    def refuse(self, index):
+        if index == 2:
+            raise InputError("Cannot read 2: Permission denied.")
+        return load(self, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_FolderPictures, "load", refuse)
+        for _ in range(2):
+            first = embed(folder, CountingModule(folder / "module"))
+            assert len(first.rows) == NUM_PICTURES - 1
+        assert first.num_computed == 0
+    second = embed(folder, CountingModule(folder / "module"))
+    assert len(second.rows) == NUM_PICTURES and not second.left_out
+    assert second.num_computed == 4
 
 
 def test_features_that_are_not_finite_are_left_out(folder):

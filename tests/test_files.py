@@ -2,9 +2,11 @@ import errno
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 import tensorflow as tf
+from left_files import temporary_name
 
 from tfrecords.errors import InputError
 from tfrecords.files import full_disk_named
@@ -96,7 +98,7 @@ def dead_id():
 
 @pytest.mark.parametrize("make", ["touch", "mkdir"])
 def test_what_a_dead_process_left_is_removed(tmp_path, dead_id, make):
-    left = tmp_path / f".file.{dead_id}.tmp"
+    left = tmp_path / temporary_name("file", dead_id)
     getattr(left, make)()
     if make == "mkdir":
         (left / "part").touch()
@@ -107,11 +109,25 @@ def test_what_a_dead_process_left_is_removed(tmp_path, dead_id, make):
 
 
 def test_what_a_living_process_writes_is_kept(tmp_path):
-    begun = tmp_path / f".file.{os.getppid()}.tmp"
+    begun = tmp_path / temporary_name("file", os.getppid())
     begun.touch()
     with replacing(tmp_path / "file") as temporary:
         temporary.touch()
     assert names(tmp_path) == [begun.name, "file"]
+
+
+@pytest.mark.parametrize("hours, is_kept", [(1, True), (25, False)])
+def test_what_is_written_elsewhere_is_kept_for_a_day(
+    tmp_path, dead_id, hours, is_kept
+):
+    """Processes of other machines and containers cannot be asked."""
+    begun = tmp_path / f".file.0123abcd.{dead_id}.tmp"
+    begun.touch()
+    then = time.time() - hours * 3600
+    os.utime(begun, (then, then))
+    with replacing(tmp_path / "file") as temporary:
+        temporary.touch()
+    assert begun.exists() == is_kept
 
 
 def test_a_process_of_another_user_is_alive(tmp_path, dead_id, monkeypatch):
@@ -119,7 +135,7 @@ def test_a_process_of_another_user_is_alive(tmp_path, dead_id, monkeypatch):
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(os, "kill", forbid)
-    begun = tmp_path / f".file.{dead_id}.tmp"
+    begun = tmp_path / temporary_name("file", dead_id)
     begun.touch()
     with replacing(tmp_path / "file") as temporary:
         temporary.touch()
@@ -128,11 +144,11 @@ def test_a_process_of_another_user_is_alive(tmp_path, dead_id, monkeypatch):
 
 def test_leftovers_of_other_names_are_kept(tmp_path, dead_id):
     others = [
-        f".other.{dead_id}.tmp",
-        f".file.more.{dead_id}.tmp",
-        f".file.7.{dead_id}.tmp",
-        ".file.seven.tmp",
-        f"file.{dead_id}.tmp",
+        temporary_name("other", dead_id),
+        temporary_name("file.more", dead_id),
+        temporary_name("file.7", dead_id),
+        temporary_name("file", "seven"),
+        temporary_name("file", dead_id)[1:],
     ]
     for name in others:
         (tmp_path / name).touch()
@@ -142,7 +158,7 @@ def test_leftovers_of_other_names_are_kept(tmp_path, dead_id):
 
 
 def test_a_process_id_used_again_finds_its_place_empty(tmp_path):
-    left = tmp_path / f".folder.{os.getpid()}.tmp"
+    left = tmp_path / temporary_name("folder", os.getpid())
     left.mkdir()
     (left / "old").touch()
     with replacing(tmp_path / "folder") as temporary:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from left_files import temporary_name
 from small_source import small_options
 from small_source import SmallSource
 
@@ -127,8 +128,14 @@ def test_what_killed_builds_left_is_removed(parts, tasks, tmp_path):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     name = "train-00007-of-00099.tfrecord"
-    left = [tmp_path / f".{name}.{pid}.tmp" for pid in (dead.pid, os.getpid())]
-    others = [tmp_path / f".{name}.{os.getppid()}.tmp", tmp_path / ".a.1.tmp"]
+    left = [
+        tmp_path / temporary_name(name, process_id)
+        for process_id in (dead.pid, os.getpid())
+    ]
+    others = [
+        tmp_path / temporary_name(name, os.getppid()),
+        tmp_path / temporary_name("a", dead.pid),
+    ]
     for path in left + others:
         path.touch()
     parts.clean(tasks)
@@ -184,7 +191,7 @@ def test_a_file_system_without_locks_is_no_error(tmp_path, monkeypatch):
         patch.setattr("fcntl.flock", refuse)
         with Parts(tmp_path).held():
             pass
-    monkeypatch.setattr("tfrecords.parts.fcntl", None)
+    monkeypatch.setattr("tfrecords.folder_lock.fcntl", None)
     with Parts(tmp_path).held():
         pass
 
@@ -194,7 +201,7 @@ def test_a_folder_that_cannot_be_opened_is_named(tmp_path, monkeypatch):
         raise PermissionError(errno.EACCES, "Permission denied")
 
     Parts(tmp_path).make()
-    monkeypatch.setattr("tfrecords.parts.os.open", refuse)
+    monkeypatch.setattr("tfrecords.folder_lock.os.open", refuse)
     with pytest.raises(InputError, match="cannot be written .Permission"):
         with Parts(tmp_path).held():
             pass

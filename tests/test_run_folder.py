@@ -8,6 +8,7 @@ from trained_folder import leave_checkpoint
 from scn_tf.experiment_plan import Plan
 from scn_tf.run_folder import configuration
 from scn_tf.run_folder import is_same_training
+from scn_tf.run_folder import refuse_other_run
 from scn_tf.run_folder import write_experiment
 from scn_tf.run_folder import write_flags
 from tfrecords.errors import InputError
@@ -45,12 +46,28 @@ def test_the_stages_of_one_command_are_not_part_of_the_run(tmp_path):
     assert not any("stages" in line for line in flags_of(tmp_path))
 
 
-def test_a_run_keeps_the_most_epochs_it_was_given(tmp_path):
+@pytest.mark.parametrize(
+    "epochs, trains, kept", [(20, True, 20), (5, True, 10), (20, False, 10)]
+)
+def test_a_run_keeps_the_most_epochs_it_was_trained_for(
+    tmp_path, epochs, trains, kept
+):
     write_flags(tmp_path, FLAGS)
     leave_checkpoint(tmp_path)
-    write_flags(tmp_path, FLAGS | {"epochs": 20})
-    write_flags(tmp_path, FLAGS | {"epochs": 5})
-    assert "--epochs=20" in flags_of(tmp_path)
+    write_flags(tmp_path, FLAGS | {"epochs": epochs}, trains=trains)
+    assert f"--epochs={kept}" in flags_of(tmp_path)
+
+
+def test_another_run_is_refused_without_a_trace(tmp_path):
+    refuse_other_run(tmp_path / "new", FLAGS)
+    assert not (tmp_path / "new").exists()
+    write_flags(tmp_path, FLAGS)
+    refuse_other_run(tmp_path, FLAGS | {"seed": 1})  # nothing is trained yet
+    leave_checkpoint(tmp_path)
+    refuse_other_run(tmp_path, FLAGS | {"epochs": 20})
+    with pytest.raises(InputError, match="--seed=0 there, --seed=1 now"):
+        refuse_other_run(tmp_path, FLAGS | {"seed": 1})
+    assert "--epochs=10" in flags_of(tmp_path)
 
 
 def test_before_training_a_flag_may_be_corrected(tmp_path):

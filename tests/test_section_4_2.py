@@ -91,6 +91,16 @@ def test_the_values_of_c_that_were_chosen_are_printed(values):
     assert "C = 0.3 or 1 (h3), 1 (own), 1 (both), 1 (partner)." in note
 
 
+def test_machines_without_an_end_are_told_of(values):
+    told = values[0]["SCN"]
+    assert told["own"]["not_converged"] == 0
+    other = told | {"own": told["own"] | {"not_converged": 2}}
+    outcomes = [Outcome("SCN", 0, told), Outcome("SCN", 1, other)]
+    notes = context_report(outcomes).tables[0].notes
+    assert notes[-1] == "SVMs that ran out of iterations: 2 (own)."
+    assert "iterations" not in context_report(outcomes[:1]).tables[0].notes[-1]
+
+
 def test_pictures_are_found_from_any_working_directory(values):
     by_variant, folder = values
     for path in by_variant["SCN"]["pictures"].values():

@@ -2,15 +2,22 @@
 
 import contextlib
 import errno
+import functools
+import hashlib
 import os
 import pathlib
 import re
 import shutil
+import socket
+import time
 from collections.abc import Iterator
 
 import tensorflow as tf
 
 from tfrecords.errors import InputError
+
+# After so long, what a process elsewhere wrote is not written any more.
+_SECONDS_ELSEWHERE = 24 * 3600
 
 
 @contextlib.contextmanager
@@ -27,8 +34,9 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    earlier = path.with_name(f".{path.name}.old.{os.getpid()}.tmp")
+    process = f"{_process_space()}.{os.getpid()}"
+    temporary = path.with_name(f".{path.name}.{process}.tmp")
+    earlier = path.with_name(f".{path.name}.old.{process}.tmp")
     _remove_leftovers(path.parent, rf"{re.escape(path.name)}(?:\.old)?")
     try:
         with full_disk_named(path):
@@ -74,17 +82,33 @@ def _remove_leftovers(folder: pathlib.Path, names: str) -> None:
     """Removes the temporaries of files in `folder`, by a pattern of names.
 
     Those whose process is no longer alive, and those that bear the id of
-    this one: they are of a dead process that had the same.
+    this one: they are of a dead process that had the same. Of processes
+    elsewhere, which cannot be asked, those that were left alone for a day.
     """
-    pattern = re.compile(rf"\.{names}\.(\d+)\.tmp")
+    pattern = re.compile(rf"\.{names}\.([0-9a-f]{{8}})\.(\d+)\.tmp")
     for begun in list(folder.glob(".*.tmp")):
         match = pattern.fullmatch(begun.name)
-        if match and (
-            int(match[1]) == os.getpid() or not _is_alive(int(match[1]))
-        ):
-            # Another user's cannot be removed, and is not in the way.
-            with contextlib.suppress(OSError):
+        # Another user's cannot be removed, and is not in the way.
+        with contextlib.suppress(OSError):
+            if match and _is_left(begun, match[1], int(match[2])):
                 _remove(begun)
+
+
+@functools.cache
+def _process_space() -> str:
+    """Says where this process's id is its own: a machine, or a container."""
+    try:
+        space = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        space = ""  # Not Linux.
+    words = f"{socket.gethostname()} {space}"
+    return hashlib.sha256(words.encode()).hexdigest()[:8]
+
+
+def _is_left(path: pathlib.Path, space: str, process_id: int) -> bool:
+    if space == _process_space():
+        return process_id == os.getpid() or not _is_alive(process_id)
+    return time.time() - path.stat().st_mtime > _SECONDS_ELSEWHERE
 
 
 def _is_alive(process_id: int) -> bool:

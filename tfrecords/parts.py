@@ -18,11 +18,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 
-try:
-    import fcntl
-except ImportError:
-    fcntl = None  # Windows has no such locks.
-
+from tfrecords import folder_lock
 from tfrecords.errors import InputError
 from tfrecords.files import remove_leftovers
 from tfrecords.files import replacing
@@ -78,11 +74,6 @@ class Parts:
     def held(self) -> Iterator[None]:
         """Makes the folder and keeps all other builds out of it.
 
-        The lock is on the folder, so no file is left of it, and the kernel's,
-        so it ends with this process, however that ends: child processes do
-        not inherit the descriptor. Where a file system has no locks, others
-        are not kept out.
-
         Raises:
             InputError: if another build is at work, or the folder cannot be
                 written.
@@ -90,10 +81,12 @@ class Parts:
         if not self._folder.is_dir():
             self.make()
         with contextlib.ExitStack() as stack:
-            if fcntl is not None:
-                descriptor = self._opened()
-                stack.callback(os.close, descriptor)
-                self._lock(descriptor)
+            try:
+                stack.enter_context(folder_lock.held(self._folder))
+            except folder_lock.HeldError as error:
+                raise self._busy() from error
+            except OSError as error:
+                raise self._unwritable(error) from error
             try:
                 # Not before: another build might be at work in the folder.
                 self.make()
@@ -224,26 +217,6 @@ class Parts:
             if self._folder.is_dir():
                 with self.held():
                     self.remove()
-
-    def _opened(self) -> int:
-        try:
-            return os.open(self._folder, os.O_RDONLY)
-        except FileNotFoundError as error:  # It has just been removed.
-            raise self._busy() from error
-        except OSError as error:
-            raise self._unwritable(error) from error
-
-    def _lock(self, descriptor: int) -> None:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            there = os.stat(self._folder)
-        except (BlockingIOError, FileNotFoundError) as error:
-            raise self._busy() from error
-        except OSError:
-            return  # A file system without locks.
-        # A build that ended in between has removed what is locked here.
-        if not os.path.samestat(os.fstat(descriptor), there):
-            raise self._busy()
 
     def _unwritable(self, error: OSError) -> InputError:
         return InputError(

@@ -9,6 +9,7 @@ ratio not kept. So a row is what the module gives for that picture alone.
 """
 
 import collections
+import contextlib
 import dataclasses
 import itertools
 import os
@@ -95,6 +96,8 @@ def embed_pictures(
         for start in range(0, total, PICTURES_PER_PART):
             rows = range(start, min(start + PICTURES_PER_PART, total))
             part = parts.read(rows, module.num_features)
+            if part and _is_mended(pictures, part):
+                part = None
             is_new = part is None
             if is_new:
                 loaded = _loaded(pictures, rows, module.image_size, pool)
@@ -111,6 +114,19 @@ def embed_pictures(
                 parts.write(rows, part)
             done.append(part)
     return _joined(done, pictures, num_computed)
+
+
+def _is_mended(pictures: Pictures, part: Part) -> bool:
+    """Whether a picture can be read now that could not be before.
+
+    What a folder or a disk refused is not seen in a file's size and time.
+    """
+    for row, reason in zip(part.bad_rows, part.reasons, strict=True):
+        if reason != _NOT_FINITE:
+            with contextlib.suppress(InputError):
+                pictures.load(int(row))
+                return True
+    return False
 
 
 def _skip(bar: tqdm, number: int) -> None:

@@ -27,7 +27,7 @@ def predict_classes(
     test_features: np.ndarray,
     c_grid: Sequence[float],
     groups: np.ndarray,
-) -> tuple[np.ndarray, float]:
+) -> tuple[np.ndarray, float, int]:
     """Fits the SVMs and returns what they say of the test part.
 
     Args:
@@ -39,14 +39,19 @@ def predict_classes(
         groups: [N] int64, the photograph of each training row.
 
     Returns:
-        [M] int64 labels and the C that was used.
+        [M] int64 labels, the C that was used, and how many of the classes'
+        SVMs ran out of iterations.
     """
     train = prepared("train_features", train_features, True)
     test = prepared("test_features", test_features, True)
     c = c_grid[0]
     if len(c_grid) > 1:
         c = _best(train, train_labels, c_grid, groups)
-    return _fit(train, train_labels, c).predict(test), float(c)
+    fitted = _fit(train, train_labels, c)
+    # A class that all rows are of has no SVM.
+    iterations = [getattr(svm, "n_iter_", 0) for svm in fitted.estimators_]
+    failures = sum(number >= _MAX_ITERATIONS for number in iterations)
+    return fitted.predict(test), float(c), failures
 
 
 def _best(

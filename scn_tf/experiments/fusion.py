@@ -29,6 +29,7 @@ from scn_tf.experiments.feature_quality import require_labels
 from scn_tf.experiments.feature_quality import require_unseen_val
 from scn_tf.experiments.setting import setting_notes
 from scn_tf.experiments.setting import setting_of
+from scn_tf.experiments.svm_notes import svm_notes
 from scn_tf.experiments.table import Table
 from scn_tf.offsets import PairOffsets
 from scn_tf.run import Run
@@ -212,6 +213,7 @@ def fusion_report(outcomes: list[Outcome]) -> Report:
             "network's features of the crop. The proposals are all of the "
             "picture, those that overlap the crop as well.",
             *setting_notes(outcomes),
+            *svm_notes(outcomes),
         ),
     )
     return Report((table, _differences(grouped)))

@@ -119,7 +119,8 @@ def right_templates(run: Run) -> dict:
     )  # [L, 4096]
     graph = run.graph(splits)
     predicted = _predict(run, graph.pairs[:, 0], graph.pairs)
-    squared = np.square(predicted[:, None] - templates[None]).sum(-1)
+    # The square of a prediction is the same for all templates.
+    squared = np.square(templates).sum(1) - 2 * predicted @ templates.T
     right = labels[squared.argmin(1)] == graph.labels[graph.pairs[:, 1]]
     true = graph.labels[graph.pairs[:, 1]]
     return {

@@ -58,7 +58,8 @@ def measure_context(run: Run) -> dict:
 
     Returns:
         By name of the features "all", "different" and "same" (class), in
-        percent, and "C"; "splits": "pairs", "under_0.2_iou" and "one_class"
+        percent, "C", and "not_converged", SVMs that ran out of iterations;
+        "splits": "pairs", "under_0.2_iou" and "one_class"
         of train and val; "losses" as `ContextCheck.measure` returns them;
         "pictures": by name without ending, the files drawn; "setting" as
         `setting_of` returns it.
@@ -141,12 +142,12 @@ class _Pairs:
 
 def _said(
     run: Run, train: _Pairs, test: _Pairs, name: str
-) -> tuple[np.ndarray, float]:
-    """The class [P] int64 told of every target of `test`, and the C used."""
+) -> tuple[np.ndarray, float, int]:
+    """The class [P] int64 told of every target, C, SVMs without an end."""
     if name == "mean":
         # A constant tells a classifier nothing but how often a class occurs.
         frequent = np.bincount(train.labels[:, 1]).argmax()
-        return np.full(len(test.pairs), frequent), 0
+        return np.full(len(test.pairs), frequent), 0, 0
     return predict_classes(
         train.features[name],
         train.labels[:, 1],
@@ -156,7 +157,7 @@ def _said(
     )
 
 
-def _accuracy(test: _Pairs, said: np.ndarray, c: float) -> dict:
+def _accuracy(test: _Pairs, said: np.ndarray, c: float, failures: int) -> dict:
     right = said == test.labels[:, 1]
     same = test.labels[:, 0] == test.labels[:, 1]
 
@@ -168,6 +169,7 @@ def _accuracy(test: _Pairs, said: np.ndarray, c: float) -> dict:
         "different": share(~same),
         "same": share(same),
         "C": c,
+        "not_converged": failures,
     }
 
 
@@ -204,10 +206,19 @@ def context_report(outcomes: list[Outcome]) -> Report:
             f"{_chosen_c(outcomes)} Columns marked 'paper': arXiv 1704.02998, "
             "VGG19 on VOC2012.",
             *setting_notes(outcomes),
+            *_unfinished(outcomes),
         ),
     )
     facts = next(iter(grouped.values()))[0]["splits"]
-    pairs = Table(
+    draw = {}
+    for name, path in outcomes[0].values["pictures"].items():
+        draw |= picture_copied(name, path)
+    return Report((table, _pairs_table(facts)), draw)
+
+
+def _pairs_table(facts: dict[str, dict]) -> Table:
+    """What the pairs of each split are, beside the paper's."""
+    return Table(
         "table1_pairs",
         "The pairs",
         ("", "pairs", "under 0.2 IoU", "of one class"),
@@ -227,10 +238,20 @@ def context_report(outcomes: list[Outcome]) -> Report:
             ("paper, of patches", "", "92.6 %", ""),
         ),
     )
-    draw = {}
-    for name, path in outcomes[0].values["pictures"].items():
-        draw |= picture_copied(name, path)
-    return Report((table, pairs), draw)
+
+
+def _unfinished(outcomes: list[Outcome]) -> tuple[str, ...]:
+    """What is to be said of SVMs that ran out of iterations, if any did."""
+    failed = {}
+    for outcome in outcomes:
+        for name in _FEATURES:
+            # Results of earlier versions did not count them.
+            number = outcome.values[name].get("not_converged", 0)
+            failed[name] = failed.get(name, 0) + number
+    told = [f"{number} ({name})" for name, number in failed.items() if number]
+    if not told:
+        return ()
+    return (f"SVMs that ran out of iterations: {', '.join(told)}.",)
 
 
 def _chosen_c(outcomes: list[Outcome]) -> str:

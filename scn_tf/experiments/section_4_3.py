@@ -23,6 +23,7 @@ from scn_tf.experiments.feature_quality import KINDS
 from scn_tf.experiments.feature_quality import measure_features
 from scn_tf.experiments.feature_quality import require_labels
 from scn_tf.experiments.setting import setting_notes
+from scn_tf.experiments.svm_notes import svm_notes
 from scn_tf.experiments.table import Table
 from scn_tf.judge_flags import JUDGES
 
@@ -132,7 +133,7 @@ def features_report(
         title,
         ("", "seeds", *_COLUMNS, *paper_columns),
         tuple(rows),
-        (*notes, *setting_notes(outcomes)),
+        (*notes, *setting_notes(outcomes), *svm_notes(outcomes)),
     )
     draw = {
         f"{name}_classes_{kind}": functools.partial(
