@@ -5,9 +5,13 @@ import pickle
 import numpy as np
 import pytest
 from PIL import Image
+from small_source import small_options
 
 from tfrecords.errors import InputError
 from tfrecords.image_record import ImageKey
+from tfrecords.parts import Parts
+from tfrecords.plan import plan_shards
+from tfrecords.shard import build_shard
 from tfrecords.sources import coco
 from tfrecords.sources.coco import Coco
 from tfrecords.sources.splits import hashed_split
@@ -74,6 +78,20 @@ def test_photographs_come_file_by_file_in_the_files_order(data_dir):
         ImageKey("train", "train2017/5.jpg"),
         ImageKey("val", "val2017/9.jpg"),
     ]
+
+
+def test_a_shard_of_train_parses_no_other_file(data_dir, tmp_path):
+    opener = Coco(str(data_dir))
+    task, *_ = plan_shards(opener, small_options(num_shards=1), tmp_path)
+    parts = Parts(tmp_path / "records")
+    parts.make()
+    parts.begin([task])
+    # No process could parse this one now.
+    (data_dir / "annotations" / "instances_val2017.json").write_text("{")
+    _, task = parts.read_task(task.path.name)
+    result = build_shard(task, Coco(str(data_dir)), small_options())
+    assert task.classes == ("car", "dog")
+    assert result.counts["images"] == 2 and not result.skipped
 
 
 def test_boxes_come_in_our_convention(data_dir):

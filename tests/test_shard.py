@@ -24,7 +24,7 @@ def make(tmp_path):
 
     def build(source, keys=None, **changes):
         keys = tuple(keys or source.keys())
-        task = ShardTask("train", tmp_path / "a.tfrecord", keys)
+        task = ShardTask("train", tmp_path / "a.tfrecord", keys, source.classes)
         result = build_shard(task, source, small_options(**changes))
         dataset = tf.data.TFRecordDataset(str(task.path))
         return result, [parse(serialized) for serialized in dataset]
@@ -185,7 +185,7 @@ def test_the_number_of_pictures_at_once_changes_nothing(
 
 def test_every_picture_is_counted_as_it_is_done(tmp_path):
     source = SmallSource(19, 0, bad=(1,))
-    task = ShardTask("train", tmp_path / "a", tuple(source.keys()))
+    task = ShardTask("train", tmp_path / "a", tuple(source.keys()), ())
     numbers = []
     build_shard(task, source, small_options(), numbers.append)
     assert sum(numbers) == 19 and len(numbers) > 1

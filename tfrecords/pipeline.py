@@ -54,10 +54,8 @@ class BuildShard(beam.DoFn):
 
     Args:
         parts: of the build.
-        source: where the photographs are read.
-        options: of the build.
-        local: name of the pool of processes on this machine that does the
-            work; "" does it where Beam calls.
+        build: builds a shard by its name where Beam calls; None leaves that
+            to a pool of processes on this machine, which has its own.
     """
 
     # Beam hands over copies of this object, but pools cannot be copied.
@@ -66,29 +64,26 @@ class BuildShard(beam.DoFn):
     def __init__(
         self,
         parts: Parts,
-        source: Source,
-        options: BuildOptions,
-        local: str = "",
+        build: Callable[[str], None] | None = None,
     ) -> None:
         self._parts = parts
-        self._build = functools.partial(build_by_name, parts, source, options)
-        self._local = local
+        self._build = build
 
     def setup(self) -> None:
         """Is called once per worker."""
-        if not self._local:
+        if self._build:
             one_thread()
 
     def process(self, name: str) -> None:
         """Builds one shard; after a fault the others are left."""
-        if not self._local:
+        if self._build:
             self._build(name)
             return
-        call = self.pools.get(self._local)
+        call = self.pools.get(str(self._parts))
         if call is None:
             return  # The build was interrupted, its threads are ending.
         try:
-            call(self._build, name)
+            call(name)
         except InputError as error:
             self._parts.fail(name, str(error))
 
@@ -149,10 +144,10 @@ def _run(
     runner: RunnerOptions,
 ) -> None:
     names = [task.path.name for task in tasks]
+    build = functools.partial(build_by_name, parts, source, options)
     beam_options = PipelineOptions(list(runner.beam_options))
     if beam_options.view_as(StandardOptions).runner:
-        builder = BuildShard(parts, source, options)
-        _run_pipeline(names, builder, None, beam_options)
+        _run_pipeline(names, BuildShard(parts, build), None, beam_options)
         return
     num_workers = _useful_workers(tasks, runner.num_workers)
     direct = beam_options.view_as(DirectOptions)
@@ -161,15 +156,14 @@ def _run(
         1 if num_workers == 1 else num_workers * _ROWS_PER_WORKER
     )
     with (
-        local_pool(num_workers) as call,
+        local_pool(num_workers, build) as call,
         stopped_by_interrupt(parts.stop),
         _beam_quiet(),
     ):
         BuildShard.pools[str(parts)] = call
         try:
-            builder = BuildShard(parts, source, options, str(parts))
             # Beam's default runner may download a program at its start.
-            _run_pipeline(names, builder, FnApiRunner(), beam_options)
+            _run_pipeline(names, BuildShard(parts), FnApiRunner(), beam_options)
         finally:
             BuildShard.pools.pop(str(parts))
 
