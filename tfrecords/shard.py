@@ -149,6 +149,7 @@ def _pictures(
             record = source.read(key)
             stored = load_image(record.image, options.max_side)
             _check_size(record, stored)
+            PROPOSERS[options.proposals].check_size(stored.pixels.shape[:2])
         except InputError as error:
             if options.on_bad_image == "stop":
                 raise InputError(
@@ -238,8 +239,7 @@ def _records(
     index = {name: number for number, name in enumerate(classes)}
     for picture, found in zip(pictures, proposals, strict=True):
         if options.proposal_options.whole_image:
-            size = picture.stored.height, picture.stored.width
-            found = with_whole_image(found, size)
+            found = with_whole_image(found, picture.stored.pixels.shape[:2])
         found = _usable(found, picture)
         yield StoredRecord(
             image_id=picture.record.key.image_id,
