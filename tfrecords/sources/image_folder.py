@@ -18,10 +18,11 @@ class ImageFolder:
     """All pictures in a folder and the folders in it, by relative path.
 
     Hidden files and folders are left out, and so are links that lead
-    outside of the folder; a warning names those. Folders named train, val
-    and test tell the splits, see `splits.folder_splits`. Where none does, a
-    picture's split depends on its relative path alone: adding pictures moves
-    no other one between the splits.
+    outside of the folder; a warning names those. So are runs and records that
+    were written among the pictures. Folders named train, val and test tell
+    the splits, see `splits.folder_splits`. Where none does, a picture's split
+    depends on its relative path alone: adding pictures moves no other one
+    between the splits.
     """
 
     name = "image_folder"
