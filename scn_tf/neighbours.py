@@ -81,6 +81,10 @@ def _find(values: flags.FlagValues) -> int:
         raise InputError(
             f"--output={output} must end in .png: a sheet is drawn there."
         )
+    if output.is_dir():
+        raise InputError(
+            f"--output={output} is a folder; wanted: a file. Name one in it."
+        )
     check_not_among(values.images, "output", values.output)
     pictures = open_pictures(values.images, values.on_bad_image)
     own_row = pictures.find(values.query)
