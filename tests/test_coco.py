@@ -415,6 +415,27 @@ def test_the_name_of_the_annotations_goes_before_folders(tmp_path):
     assert set(_splits(tmp_path).values()) == {"test"}
 
 
+@pytest.mark.parametrize("more", [(), ("test",)])
+def test_without_a_val_a_tenth_of_train_is_held_out(tmp_path, more):
+    images = [_image(index) for index in range(300)]
+    for split in ("train", *more):
+        _write(tmp_path / f"instances_{split}2017.json", images)
+    splits = _splits(tmp_path)
+    held_out = {key for key, split in splits.items() if split == "val"}
+    assert 10 < len(held_out) < 50
+    for image_id in splits:
+        name = "test" if image_id[:4] == "test" else hashed_split(image_id)
+        assert splits[image_id] == name
+
+
+def test_beside_a_named_val_all_else_is_train(tmp_path):
+    images = [_image(index) for index in range(60)]
+    for name in ("val", "more"):
+        _write(tmp_path / f"instances_{name}.json", images)
+    splits = list(_splits(tmp_path).values())
+    assert splits == ["train"] * 60 + ["val"] * 60
+
+
 def test_a_hash_is_of_the_files_short_name_and_the_photographs(tmp_path):
     names = [f"train/{index}.jpg" for index in range(200)]
     images = [_image(index, name) for index, name in enumerate(names)]
@@ -426,5 +447,5 @@ def test_a_hash_is_of_the_files_short_name_and_the_photographs(tmp_path):
 
 def test_the_digest_follows_the_splits(data_dir, monkeypatch):
     digest = Coco(str(data_dir)).digest()
-    monkeypatch.setattr(coco, "named_split", lambda name: "train")
+    monkeypatch.setattr(coco, "named_split", lambda name: "test")
     assert Coco(str(data_dir)).digest() != digest
