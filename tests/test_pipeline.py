@@ -96,6 +96,29 @@ def test_another_runner_of_beam_writes_the_same_bytes(tmp_path, built):
 
 
 @pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["runner=FlinkRunner", "--flink_master=a:1"], "begin with --"),
+        (["--runner=FlinkRunner", "flink_master=a:1"], "begin with --"),
+        (["--runer=FlinkRunner"], "--runner is one of them"),
+        (["--runner=Flinc"], "Unexpected pipeline runner: Flinc"),
+        (["--runner=no.such.Runner"], "No module named 'no'"),
+        (["--runner"], "argument --runner: expected one argument"),
+        (["--runner=DirectRunner", "--direct_num_workers=x"], "invalid int"),
+    ],
+)
+def test_wrong_options_of_beam_are_refused(
+    tmp_path, capsys, built, words, reason
+):
+    with pytest.raises(InputError) as raised:
+        run(tmp_path, SmallSource(), beam_options=tuple(words))
+    said = str(raised.value)
+    assert said.startswith(f"--beam_options={','.join(words)} cannot be used")
+    assert reason in said and "--runner=FlinkRunner,--flink_master" in said
+    assert not built and "usage" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("images", "wanted", "workers"),
     [(149, 0, 1), (301, 0, 2), (10_000, 0, 3), (20, 2, 2), (20, 9, 4)],
 )

@@ -10,6 +10,7 @@ Dataflow), its workers seeing photographs and records under the same paths.
 
 import contextlib
 import functools
+import io
 import logging as standard_logging
 import os
 import pathlib
@@ -145,11 +146,12 @@ def _run(
 ) -> None:
     names = [task.path.name for task in tasks]
     build = functools.partial(build_by_name, parts, source, options)
-    beam_options = PipelineOptions(list(runner.beam_options))
-    if beam_options.view_as(StandardOptions).runner:
-        _run_pipeline(names, BuildShard(parts, build), None, beam_options)
+    if runner.beam_options:
+        pipeline = _pipeline_elsewhere(runner.beam_options)
+        _run_pipeline(pipeline, names, BuildShard(parts, build))
         return
     num_workers = _useful_workers(tasks, runner.num_workers)
+    beam_options = PipelineOptions([])
     direct = beam_options.view_as(DirectOptions)
     direct.direct_running_mode = "multi_threading"
     direct.direct_num_workers = (
@@ -163,18 +165,44 @@ def _run(
         BuildShard.pools[str(parts)] = call
         try:
             # Beam's default runner may download a program at its start.
-            _run_pipeline(names, BuildShard(parts), FnApiRunner(), beam_options)
+            pipeline = beam.Pipeline(FnApiRunner(), beam_options)
+            _run_pipeline(pipeline, names, BuildShard(parts))
         finally:
             BuildShard.pools.pop(str(parts))
 
 
+def _pipeline_elsewhere(words: Sequence[str]) -> beam.Pipeline:
+    """Returns an empty pipeline of the runner that Beam's flags name.
+
+    Raises:
+        InputError: if they name none, or Beam cannot read them. By itself it
+            would pass over what it does not know and build here.
+    """
+    said = io.StringIO()
+    try:
+        # Its parser prints, and ends the program.
+        with contextlib.redirect_stderr(said):
+            options = PipelineOptions(list(words))
+            options.get_all_options()
+            named = options.view_as(StandardOptions).runner
+            if named and all(word.startswith("--") for word in words):
+                return beam.Pipeline(options=options)
+        reason = "Flags of Beam begin with --, and --runner is one of them"
+    except (AttributeError, ImportError, ValueError) as error:
+        reason = str(error)
+    except SystemExit:
+        reason = said.getvalue().strip().rpartition("\n")[2]
+    raise InputError(
+        f"--beam_options={','.join(words)} cannot be used: {reason}. Wanted: "
+        "flags of Beam with commas between, such as --beam_options="
+        "--runner=FlinkRunner,--flink_master=HOST:PORT; without any, this "
+        "machine builds."
+    )
+
+
 def _run_pipeline(
-    names: Sequence[str],
-    builder: BuildShard,
-    runner: FnApiRunner | None,
-    beam_options: PipelineOptions,
+    pipeline: beam.Pipeline, names: Sequence[str], builder: BuildShard
 ) -> None:
-    pipeline = beam.Pipeline(runner=runner, options=beam_options)
     _ = (
         pipeline
         | "Shards" >> beam.Create(names)
