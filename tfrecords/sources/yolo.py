@@ -8,9 +8,9 @@ picture's width and height; longer rows are the corners of a polygon, of
 which the bounding box is taken. A picture without a label file has no boxes.
 A folder of a split is wholly named after it, such as valid or val2017 (not
 valley). Beside a val all else is train; where there is none, a hash of the
-names holds a tenth out. Class names stand in data.yaml,
-classes.txt or obj.names; else the numbers are the names. Paths in the yaml are
-never followed.
+names holds a tenth out. Class names stand in data.yaml, data.yml, classes.txt
+or obj.names; else the numbers are the names. Paths in the yaml are never
+followed.
 """
 
 import functools
