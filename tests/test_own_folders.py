@@ -6,8 +6,9 @@ import pytest
 from small_records import write_records
 
 from scn_tf.run_folder import write_flags
-from tfrecords.sources.own_folders import holds_records
+from tfrecords.errors import InputError
 from tfrecords.sources.own_folders import is_own
+from tfrecords.sources.own_folders import refuse_records
 
 NAMES = ("flags.txt", "manifest.json")
 
@@ -15,13 +16,14 @@ NAMES = ("flags.txt", "manifest.json")
 def test_a_run_is_ours(tmp_path):
     write_flags(tmp_path, {"seed": 0})
     assert is_own(tmp_path, os.listdir(tmp_path))
-    assert not holds_records(tmp_path)
+    refuse_records(tmp_path)
 
 
 def test_records_are_ours(tmp_path):
     write_records(tmp_path, {})
     assert is_own(tmp_path, os.listdir(tmp_path))
-    assert holds_records(tmp_path)
+    with pytest.raises(InputError, match=f"--records_dir={tmp_path}"):
+        refuse_records(tmp_path)
 
 
 def test_only_what_the_names_tell_of_is_opened(tmp_path):
@@ -36,14 +38,16 @@ def test_only_what_the_names_tell_of_is_opened(tmp_path):
 )
 def test_files_of_others_are_not_ours(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    assert not is_own(tmp_path, NAMES) and not holds_records(tmp_path)
+    assert not is_own(tmp_path, NAMES)
+    refuse_records(tmp_path)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_no_file_is_not_opened(tmp_path, name):
     # To open a pipe would wait for ever.
     os.mkfifo(tmp_path / name)
-    assert not is_own(tmp_path, NAMES) and not holds_records(tmp_path)
+    assert not is_own(tmp_path, NAMES)
+    refuse_records(tmp_path)
 
 
 def test_links_are_not_ours(tmp_path):

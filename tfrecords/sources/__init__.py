@@ -15,6 +15,7 @@ from tfrecords.sources.csv_boxes import CsvBoxes
 from tfrecords.sources.image_folder import ImageFolder
 from tfrecords.sources.object_detection import ObjectDetectionRecords
 from tfrecords.sources.own_folders import is_own
+from tfrecords.sources.own_folders import refuse_records
 from tfrecords.sources.source import Source
 from tfrecords.sources.synthetic import Synthetic
 from tfrecords.sources.voc import VocDevkit
@@ -75,6 +76,7 @@ def open_source(name: str, data_dir: str, seed: int) -> Source:
 
 def _seen(data_dir: pathlib.Path) -> str:
     """Returns the name of the one kind that a folder seems to be of."""
+    refuse_records(data_dir)
     seen = [
         name
         for name, kind in SOURCES.items()

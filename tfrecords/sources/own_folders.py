@@ -35,10 +35,20 @@ def is_own(folder: pathlib.Path, names: Collection[str]) -> bool:
     )
 
 
-def holds_records(folder: pathlib.Path) -> bool:
-    """Says whether finished records of ours lie in a folder."""
-    name = "manifest.json"
-    return _begins(folder / name, _BEGINNINGS[name])
+def refuse_records(data_dir: pathlib.Path) -> None:
+    """Refuses records of ours where photographs are wanted.
+
+    Raises:
+        InputError: if finished ones lie right in the folder.
+    """
+    if is_own(data_dir, ["manifest.json"]):
+        raise InputError(
+            f"{data_dir} holds records that tfrecords.build wrote. Wanted: "
+            "photographs, or TFRecords of the TF Object Detection API; read as "
+            "such, they would lose proposals and labels. Take them as they are "
+            f"with --records_dir={data_dir}, without --data_dir, or name the "
+            "folder of the photographs."
+        )
 
 
 def _begins(path: pathlib.Path, beginning: re.Pattern) -> bool:
