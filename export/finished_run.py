@@ -17,6 +17,7 @@ from scn_tf.run import Run
 from scn_tf.run_folder import is_trained
 from scn_tf.stages import restore
 from tfrecords.errors import InputError
+from tfrecords.path_flag import define_path
 
 
 def run_flags() -> flags.FlagValues:
@@ -26,7 +27,7 @@ def run_flags() -> flags.FlagValues:
         "run_dir": "Folder of a trained run, as scn_tf.main wrote it.",
         "output": "Folder to write; a module that is there is replaced.",
     }.items():
-        flags.DEFINE_string(name, None, text, flag_values=values, required=True)
+        define_path(name, None, text, flag_values=values, required=True)
     flags.DEFINE_enum(
         "checkpoint",
         "",
@@ -49,7 +50,7 @@ def run_flags() -> flags.FlagValues:
         "weights": "File of the weights that the run began with where it has "
         "moved; empty: as the flags of the run say.",
     }.items():
-        flags.DEFINE_string(name, "", text, flag_values=values)
+        define_path(name, "", text, flag_values=values)
     return values
 
 
