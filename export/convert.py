@@ -42,8 +42,8 @@ def convert(module_dir: str | os.PathLike, path: str | os.PathLike) -> None:
         path: file to write: *.keras, *.onnx or *.tflite.
 
     Raises:
-        InputError: an ending of another kind, a module without `keras.json`,
-            a damaged one, or a full disk.
+        InputError: an ending of another kind, a folder at `path`, a module
+            without `keras.json`, a damaged one, or a full disk.
         ModuleNotFoundError: if the converter is not installed.
     """
     path = pathlib.Path(path)
@@ -51,6 +51,11 @@ def convert(module_dir: str | os.PathLike, path: str | os.PathLike) -> None:
         raise InputError(
             f"{path} ends in {path.suffix!r}; wanted one of "
             f"{', '.join(_WRITERS)}, which says what to write."
+        )
+    if path.is_dir():
+        raise InputError(
+            f"{path} is a folder; wanted: a file. Name one in it, or move the "
+            "folder away."
         )
     with replacing(path) as temporary, tempfile.TemporaryDirectory() as folder:
         # Keras goes by the ending too, which a temporary name has not.

@@ -17,6 +17,7 @@ from scn_tf.run import Run
 from scn_tf.run_folder import is_trained
 from scn_tf.stages import restore
 from tfrecords.errors import InputError
+from tfrecords.path_flag import define_path
 
 
 def run_flags() -> flags.FlagValues:
@@ -26,7 +27,7 @@ def run_flags() -> flags.FlagValues:
         "run_dir": "Folder of a trained run, as scn_tf.main wrote it.",
         "output": "Folder to write; a module that is there is replaced.",
     }.items():
-        flags.DEFINE_string(name, None, text, flag_values=values, required=True)
+        define_path(name, None, text, flag_values=values, required=True)
     flags.DEFINE_enum(
         "checkpoint",
         "",
@@ -43,6 +44,13 @@ def run_flags() -> flags.FlagValues:
         flag_values=values,
         serializer=flags.ArgumentSerializer(),
     )
+    for name, text in {
+        "records_dir": "Folder of the run's records where they have moved; "
+        "empty: as the flags of the run say.",
+        "weights": "File of the weights that the run began with where it has "
+        "moved; empty: as the flags of the run say.",
+    }.items():
+        define_path(name, "", text, flag_values=values)
     return values
 
 
@@ -63,7 +71,13 @@ def open_named_run(values: flags.FlagValues) -> Run:
         InputError: see `open_run`.
     """
     blend = None if values.neck_blend == "" else values.neck_blend
-    return open_run(values.run_dir, values.checkpoint, blend)
+    return open_run(
+        values.run_dir,
+        values.checkpoint,
+        blend,
+        values.records_dir,
+        values.weights,
+    )
 
 
 def taken_text(run: Run) -> str:
@@ -79,24 +93,58 @@ def open_run(
     run_dir: str | os.PathLike,
     checkpoint: str = "",
     neck_blend: float | None = None,
+    records_dir: str | os.PathLike = "",
+    weights: str | os.PathLike = "",
 ) -> Run:
     """Builds the networks of a run and loads its checkpoint.
 
-    The records and weights that its flags.txt names must be where it says:
-    the trunk is built from the weights, and both are held to the digests of
-    the training.
+    Records and weights must be there: the trunk is built from the weights,
+    and both are held to the digests of the training.
 
     Args:
         run_dir: the run's folder.
         checkpoint: "last" or "best"; empty takes what the run's flags say.
         neck_blend: share of what the network learned that it keeps; None
             takes what the run's flags say.
+        records_dir: where the records lie; empty takes what the run's flags
+            say.
+        weights: what the network began with, in the same way.
 
     Raises:
         InputError: if the folder is no run or has no checkpoint, or what it
             was made of is missing or another.
     """
-    run_dir = pathlib.Path(run_dir)
+    flagfile = _flagfile(pathlib.Path(run_dir))
+    groups = define_flags()
+    # The devices of the training may be elsewhere.
+    own = [f"--run_dir={run_dir}", "--devices="]
+    given = {
+        "checkpoint": checkpoint,
+        "neck_blend": "" if neck_blend is None else neck_blend,
+        "records_dir": records_dir,
+        "weights": weights,
+    }
+    own += [f"--{name}={value}" for name, value in given.items() if value != ""]
+    values = copy.deepcopy(flags.FLAGS)
+    try:
+        values(["export", f"--flagfile={flagfile}", *own])
+    except flags.Error as error:
+        raise InputError(
+            f"{flagfile} is damaged, or of another version of scn_tf: {error}"
+        ) from error
+    config = config_from_flags(values, groups)
+    require_weights(config.weights)
+    run = Run(config)
+    restore(run)
+    return run
+
+
+def _flagfile(run_dir: pathlib.Path) -> pathlib.Path:
+    """Returns the path of the flags of a trained run.
+
+    Raises:
+        InputError: if the folder holds none.
+    """
     flagfile = run_dir / "flags.txt"
     if not run_dir.is_dir():
         raise InputError(
@@ -112,22 +160,4 @@ def open_run(
             f"{run_dir}/checkpoints holds no checkpoint. Train first: python "
             f"-m scn_tf.main --flagfile={flagfile} --run_dir={run_dir}"
         )
-    groups = define_flags()
-    # The devices of the training may be elsewhere.
-    own = [f"--run_dir={run_dir}", "--devices="]
-    if checkpoint:
-        own.append(f"--checkpoint={checkpoint}")
-    if neck_blend is not None:
-        own.append(f"--neck_blend={neck_blend}")
-    values = copy.deepcopy(flags.FLAGS)
-    try:
-        values(["export", f"--flagfile={flagfile}", *own])
-    except flags.Error as error:
-        raise InputError(
-            f"{flagfile} is damaged, or of another version of scn_tf: {error}"
-        ) from error
-    config = config_from_flags(values, groups)
-    require_weights(config.weights)
-    run = Run(config)
-    restore(run)
-    return run
+    return flagfile

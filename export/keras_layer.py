@@ -2,12 +2,14 @@
 
 In: the folder of a module. Out: a layer like any of Keras's own: it can be
 frozen and fine-tuned, goes into Sequential and functional models, and is
-saved in a `.keras` file that Keras reads in its safe mode, on any machine.
+saved in a `.keras` file. Keras reads that in its safe mode, without MODULE,
+once `import export.keras_layer` has made the class known to it.
 
     from export.keras_layer import FeatureVector
     model = keras.Sequential([FeatureVector("MODULE"), keras.layers.Dense(20)])
 
-`hub.KerasLayer` does this for tf_keras alone.
+For who has nothing of ours, `export.convert` writes a `.keras` file of Keras's
+own layers. `hub.KerasLayer` does this for tf_keras alone.
 """
 
 import os

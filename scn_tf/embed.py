@@ -36,6 +36,7 @@ from scn_tf.embedding.projector import drawn_rows
 from scn_tf.embedding.projector import make_folder
 from scn_tf.embedding.projector import MOST_PICTURES
 from scn_tf.embedding.projector import write_projector
+from tfrecords.path_flag import define_path
 
 
 def main(arguments: list[str]) -> int:
@@ -45,14 +46,14 @@ def main(arguments: list[str]) -> int:
 
 def _flags() -> flags.FlagValues:
     values = common_flags()
-    flags.DEFINE_string(
+    define_path(
         "output",
         None,
         "File to write: .npy, .csv or .parquet.",
         flag_values=values,
         required=True,
     )
-    flags.DEFINE_string(
+    define_path(
         "projector_dir",
         "",
         "Folder to write for TensorBoard's projector; empty: none.",

@@ -22,6 +22,7 @@ from scn_tf.target_forms import TARGETS
 from scn_tf.working_copy import TRAINING_PRECISIONS
 from tfrecords.options import define_flags as define_records_flags
 from tfrecords.pair_graph import ON_BAD_RECORD
+from tfrecords.path_flag import define_path
 
 STAGES = ("records", "train", "evaluate", "export")
 EXPERIMENTS_TITLE = "Experiments: tables of many runs"
@@ -75,7 +76,7 @@ def help_text(introduction: str, groups: dict[str, list[str]]) -> str:
 
 
 def _define_run() -> None:
-    flags.DEFINE_string(
+    define_path(
         "run_dir",
         "runs/scn",
         "Folder of the run: flags, records, cache, checkpoints, pictures, "
@@ -88,7 +89,7 @@ def _define_run() -> None:
         "Say what would be done, how large it is and how long it takes, from "
         "a few measured steps; records are built if they are not there.",
     )
-    flags.DEFINE_string(
+    define_path(
         "records_dir", "", "Folder of the records; empty: RUN_DIR/records."
     )
     flags.DEFINE_integer(
@@ -97,7 +98,7 @@ def _define_run() -> None:
         "Seed of the records where it is another than --seed; -1: --seed.",
         lower_bound=-1,
     )
-    flags.DEFINE_string(
+    define_path(
         "cache_dir",
         "",
         "Folder of the feature caches, which runs may share; empty: "
@@ -115,7 +116,7 @@ def _define_network() -> None:
         "First trained layer, such as fc6 or block5_conv1, or input; empty: "
         "the network's own default (VGG, CNN-M: fc6, as in the paper).",
     )
-    flags.DEFINE_string(
+    define_path(
         "weights",
         "none",
         "A weights file (.weights.h5, .h5, .keras, MatConvNet's .mat), "

@@ -34,6 +34,7 @@ from scn_tf.embedding.picture_source import open_pictures
 from scn_tf.embedding.picture_source import Pictures
 from tfrecords.errors import InputError
 from tfrecords.images import load_image
+from tfrecords.path_flag import define_path
 
 _MOST_NEIGHBORS = 200
 _PARTS = ".neighbours.parts"
@@ -46,7 +47,7 @@ def main(arguments: list[str]) -> int:
 
 def _flags() -> flags.FlagValues:
     values = common_flags()
-    flags.DEFINE_string(
+    define_path(
         "query",
         None,
         "A picture: a file inside of --images or elsewhere; or, where no such "
@@ -62,10 +63,10 @@ def _flags() -> flags.FlagValues:
         upper_bound=_MOST_NEIGHBORS,
         flag_values=values,
     )
-    flags.DEFINE_string(
+    define_path(
         "output", "neighbours.png", "PNG file to draw.", flag_values=values
     )
-    flags.DEFINE_string(
+    define_path(
         "features",
         "",
         "The .npy file that scn_tf.embed wrote for this module and these "
@@ -80,6 +81,10 @@ def _find(values: flags.FlagValues) -> int:
     if output.suffix != ".png":
         raise InputError(
             f"--output={output} must end in .png: a sheet is drawn there."
+        )
+    if output.is_dir():
+        raise InputError(
+            f"--output={output} is a folder; wanted: a file. Name one in it."
         )
     check_not_among(values.images, "output", values.output)
     pictures = open_pictures(values.images, values.on_bad_image)

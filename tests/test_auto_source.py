@@ -3,7 +3,9 @@
 import logging
 
 import pytest
+from small_records import write_records
 
+from scn_tf.run_folder import write_flags
 from tfrecords import sources
 from tfrecords.errors import InputError
 from tfrecords.sources import open_source
@@ -82,6 +84,14 @@ def test_a_few_are_named_those_in_annotations_first(opened):
 )
 def test_hidden_and_deep_files_are_not_looked_at(opened, name):
     assert opened("a.jpg", name) == ("image_folder", [])
+
+
+def test_records_and_runs_are_no_annotations(opened, tmp_path):
+    for name in ("records", "run"):
+        (tmp_path / name).mkdir()
+    write_records(tmp_path / "records", {})
+    write_flags(tmp_path / "run", {"seed": 0})
+    assert opened("a.jpg", "run/verdict.json") == ("image_folder", [])
 
 
 def test_links_to_other_folders_are_not_followed(opened, tmp_path):

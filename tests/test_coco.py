@@ -5,9 +5,13 @@ import pickle
 import numpy as np
 import pytest
 from PIL import Image
+from small_source import small_options
 
 from tfrecords.errors import InputError
 from tfrecords.image_record import ImageKey
+from tfrecords.parts import Parts
+from tfrecords.plan import plan_shards
+from tfrecords.shard import build_shard
 from tfrecords.sources import coco
 from tfrecords.sources.coco import Coco
 from tfrecords.sources.splits import hashed_split
@@ -74,6 +78,20 @@ def test_photographs_come_file_by_file_in_the_files_order(data_dir):
         ImageKey("train", "train2017/5.jpg"),
         ImageKey("val", "val2017/9.jpg"),
     ]
+
+
+def test_a_shard_of_train_parses_no_other_file(data_dir, tmp_path):
+    opener = Coco(str(data_dir))
+    task, *_ = plan_shards(opener, small_options(num_shards=1), tmp_path)
+    parts = Parts(tmp_path / "records")
+    parts.make()
+    parts.begin([task])
+    # No process could parse this one now.
+    (data_dir / "annotations" / "instances_val2017.json").write_text("{")
+    _, task = parts.read_task(task.path.name)
+    result = build_shard(task, Coco(str(data_dir)), small_options())
+    assert task.classes == ("car", "dog")
+    assert result.counts["images"] == 2 and not result.skipped
 
 
 def test_boxes_come_in_our_convention(data_dir):
@@ -397,6 +415,27 @@ def test_the_name_of_the_annotations_goes_before_folders(tmp_path):
     assert set(_splits(tmp_path).values()) == {"test"}
 
 
+@pytest.mark.parametrize("more", [(), ("test",)])
+def test_without_a_val_a_tenth_of_train_is_held_out(tmp_path, more):
+    images = [_image(index) for index in range(300)]
+    for split in ("train", *more):
+        _write(tmp_path / f"instances_{split}2017.json", images)
+    splits = _splits(tmp_path)
+    held_out = {key for key, split in splits.items() if split == "val"}
+    assert 10 < len(held_out) < 50
+    for image_id in splits:
+        name = "test" if image_id[:4] == "test" else hashed_split(image_id)
+        assert splits[image_id] == name
+
+
+def test_beside_a_named_val_all_else_is_train(tmp_path):
+    images = [_image(index) for index in range(60)]
+    for name in ("val", "more"):
+        _write(tmp_path / f"instances_{name}.json", images)
+    splits = list(_splits(tmp_path).values())
+    assert splits == ["train"] * 60 + ["val"] * 60
+
+
 def test_a_hash_is_of_the_files_short_name_and_the_photographs(tmp_path):
     names = [f"train/{index}.jpg" for index in range(200)]
     images = [_image(index, name) for index, name in enumerate(names)]
@@ -408,5 +447,5 @@ def test_a_hash_is_of_the_files_short_name_and_the_photographs(tmp_path):
 
 def test_the_digest_follows_the_splits(data_dir, monkeypatch):
     digest = Coco(str(data_dir)).digest()
-    monkeypatch.setattr(coco, "named_split", lambda name: "train")
+    monkeypatch.setattr(coco, "named_split", lambda name: "test")
     assert Coco(str(data_dir)).digest() != digest

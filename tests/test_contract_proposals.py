@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tfrecords import boxes
+from tfrecords.errors import InputError
 from tfrecords.image_record import ImageKey
 from tfrecords.image_record import ImageRecord
 from tfrecords.proposals import PROPOSERS
@@ -78,6 +79,22 @@ def _propose(name, size=(120, 160), seed=0, **options):
 
 def test_the_table_is_sorted():
     assert list(PROPOSERS) == sorted(PROPOSERS)
+
+
+@_METHODS
+@pytest.mark.parametrize("upright", [False, True])
+def test_a_long_picture_is_refused_or_has_boxes(name, upright):
+    longest = PROPOSERS[name].most_side or 40_000
+    for side in (longest, longest + 1):
+        size = (side, 40) if upright else (40, side)
+        try:
+            PROPOSERS[name].check_size(size)
+        except InputError as error:
+            assert side > PROPOSERS[name].most_side > 0
+            assert "--max_side" in str(error)
+        else:
+            found = _propose(name, size)
+            assert not any(boxes.faults(found.boxes, size))
 
 
 @_METHODS

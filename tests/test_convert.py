@@ -127,6 +127,17 @@ def test_another_ending_is_refused(module_dir, tmp_path, capsys, name, message):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("suffix", [".keras", ".onnx", ".tflite"])
+def test_a_folder_is_never_replaced(module_dir, tmp_path, capsys, suffix):
+    mine = tmp_path / f"mine{suffix}" / "mine.txt"
+    mine.parent.mkdir()
+    mine.touch()
+    arguments = ["convert", str(module_dir), str(mine.parent)]
+    assert convert.main(arguments) == 1
+    assert "is a folder; wanted: a file" in capsys.readouterr().err
+    assert list(tmp_path.rglob("*")) == [mine.parent, mine]
+
+
 def test_what_is_no_module_leaves_no_file(tmp_path, capsys):
     assert (
         convert.main(["convert", str(tmp_path), str(tmp_path / "a.keras")]) == 1

@@ -290,6 +290,23 @@ def test_folders_tell_the_splits_that_the_table_does_not(tmp_path):
     assert splits == ["train", "val", "test", "val", "train"]
 
 
+def _many(tmp_path, *splits):
+    rows = [f"{i}.jpg,0,0,1,1,car,{s}" for i, s in enumerate(splits)]
+    _write(tmp_path, *rows)
+    return [key.split for key in CsvBoxes(str(tmp_path)).keys()]
+
+
+def test_beside_a_val_all_else_is_train(tmp_path):
+    splits = _many(tmp_path, *["val"] * 20, *[""] * 180, "test")
+    assert splits == ["val"] * 20 + ["train"] * 180 + ["test"]
+
+
+def test_without_a_val_a_tenth_of_train_is_held_out(tmp_path):
+    splits = _many(tmp_path, *["train"] * 200, "test", "")
+    assert splits[200] == "test" and set(splits[:200]) == {"train", "val"}
+    assert 5 < splits.count("val") < 40
+
+
 def test_the_digest_follows_the_splits(data_dir, monkeypatch):
     digest = CsvBoxes(str(data_dir)).digest()
     monkeypatch.setattr(csv_boxes, "ImageKey", lambda _, n: ImageKey("x", n))

@@ -7,6 +7,8 @@ import pytest
 from absl import flags
 from run_copies import copy_run
 from run_copies import leave_another_best
+from small_records import make_record
+from small_records import write_records
 
 from export.finished_run import open_named_run
 from export.finished_run import open_run
@@ -111,6 +113,30 @@ def test_a_run_whose_records_are_gone_names_them(short_run, tmp_path):
     shutil.copytree(short_run / "checkpoints", tmp_path / "checkpoints")
     with pytest.raises(InputError, match="manifest.json"):
         open_run(tmp_path)
+
+
+def test_records_and_weights_that_have_moved_are_named_by_flags(
+    short_run, tmp_path
+):
+    gone = ("--records_dir=/gone/records", "--weights=/gone/w.weights.h5")
+    folder = copy_run(short_run, tmp_path / "run", *gone)
+    with pytest.raises(InputError, match="--weights"):
+        open_named_run(parsed(folder))
+    moved = "--weights=none"
+    with pytest.raises(InputError, match="--records_dir"):
+        open_named_run(parsed(folder, moved))
+    there = f"--records_dir={short_run / 'records'}"
+    run = open_named_run(parsed(folder, moved, there))
+    for one, other in zip(
+        neck_weights(run), neck_weights(open_run(short_run)), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_records_of_something_else_are_refused(short_run, tmp_path):
+    write_records(tmp_path, {"train-0": [make_record("train", 0, 2)]})
+    with pytest.raises(InputError, match="other data or weights"):
+        open_run(short_run, records_dir=tmp_path)
 
 
 def test_flags_of_another_version_are_named(short_run, tmp_path):

@@ -4,7 +4,11 @@ import shutil
 
 import pytest
 from PIL import Image
+from small_records import write_records
 
+from scn_tf.experiment_plan import Plan
+from scn_tf.run_folder import write_experiment
+from scn_tf.run_folder import write_flags
 from tfrecords.errors import InputError
 from tfrecords.images import load_image
 from tfrecords.sources.image_folder import ImageFolder
@@ -40,6 +44,42 @@ def test_every_stated_ending_is_read_in_any_case(tmp_path):
 def test_other_and_hidden_files_are_left_out(tmp_path):
     _fill(tmp_path, ["a.jpg", "a.txt", "._a.jpg", ".thumbs/a.jpg", "jpg"])
     assert _ids(tmp_path) == ["a.jpg"]
+
+
+def _fill_run(run_dir):
+    """What a run, or a row of an experiment, leaves."""
+    write_flags(run_dir, {"seed": 0})
+    _fill(run_dir, ["pictures/pairs.png", "a/b.jpg"])
+
+
+def test_runs_and_records_among_the_pictures_change_nothing(tmp_path, caplog):
+    _fill(tmp_path, ["a.jpg", "day/b.jpg"])
+    before = ImageFolder(str(tmp_path))
+    before_keys, before_digest = before.keys(), before.digest()
+    _fill_run(tmp_path / "runs" / "mine")
+    plan = Plan("table2")
+    _fill_run(tmp_path / "all" / "SCN" / "seed0")
+    write_experiment(tmp_path / "all", {"seed": 0}, plan)
+    _fill(tmp_path, ["all/table2.png", "records/statistics.png"])
+    write_records(tmp_path / "records", {})
+    with caplog.at_level("INFO", "absl"):
+        after = ImageFolder(str(tmp_path))
+        assert after.keys() == before_keys
+        assert after.digest() == before_digest
+    [said] = caplog.messages
+    assert said.startswith("3 folders in")
+    assert said.endswith("'all', 'records', 'runs/mine'.")
+
+
+def test_a_run_that_is_named_itself_is_searched(tmp_path):
+    _fill_run(tmp_path / "mine")
+    assert _ids(tmp_path / "mine") == ["a/b.jpg", "pictures/pairs.png"]
+
+
+@pytest.mark.parametrize("name", ["flags.txt", "manifest.json"])
+def test_files_of_the_same_names_hide_no_pictures(tmp_path, name):
+    _fill(tmp_path, ["day/a.jpg", f"day/{name}"])
+    assert _ids(tmp_path) == ["day/a.jpg"]
 
 
 def test_a_tenth_is_val_and_more_pictures_move_none(tmp_path):

@@ -1,6 +1,10 @@
 """Laws of our layer for Keras 3."""
 
+import os
+import pathlib
 import shutil
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -15,6 +19,8 @@ from tiny import mirrored
 
 from export.keras_layer import FeatureVector
 from tfrecords.errors import InputError
+
+ROOT = pathlib.Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +152,42 @@ def test_a_saved_model_needs_no_folder(module_dir, tmp_path):
     # The optimizer's state has come along: both go on alike.
     assert train(again) == train(model)
     np.testing.assert_array_equal(again(small_images()), model(small_images()))
+
+
+# Keras itself imports classes of its own packages alone.
+ELSEWHERE = """
+import keras
+import numpy as np
+
+try:
+    keras.saving.load_model("model.keras")
+except TypeError as error:
+    print(error)
+import export.keras_layer
+
+model = keras.saving.load_model("model.keras", safe_mode=True)
+np.save("found.npy", model(np.load("images.npy")))
+"""
+
+
+def test_another_process_needs_the_import_and_nothing_else(
+    module_dir, tmp_path
+):
+    model = classifier(FeatureVector(module_dir))
+    np.save(tmp_path / "images.npy", small_images())
+    wanted = model(small_images())
+    model.save(tmp_path / "model.keras")
+    done = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Could not locate class 'FeatureVector'" in done.stdout
+    found = np.load(tmp_path / "found.npy")
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
 
 
 def test_functional_models_know_its_shape(module_dir):

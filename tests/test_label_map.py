@@ -1,4 +1,5 @@
 import pytest
+from google.protobuf import text_encoding
 
 from tfrecords.errors import InputError
 from tfrecords.sources.label_map import read_label_map
@@ -27,6 +28,38 @@ def test_items_give_their_names(tmp_path, text, names):
     if names is None:
         names = {2: "dog", 3: "a b"} if "a b" in text else {1: "dog"}
     assert _read(tmp_path, text) == names
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["café", "\n\t\r\a\v\0", 'it\'s "a" \\ b', "日本", "a?", "🐕7", "é9"],
+)
+@pytest.mark.parametrize("as_utf8", [False, True])
+def test_names_are_read_as_protobuf_writes_them(tmp_path, name, as_utf8):
+    item = text_encoding.CEscape(name.encode(), as_utf8)
+    assert _read(tmp_path, f'item {{ id: 1 name: "{item}" }}') == {1: name}
+
+
+@pytest.mark.parametrize(
+    ("escaped", "name"),
+    [
+        (r"caf\303\251", "café"),
+        (r"caf\xc3\XA9", "café"),
+        (r"caf\u00e9\U0001F415", "café🐕"),
+        (r"\0\18", "\0\x018"),
+        (r"a\?\\303", "a?\\303"),
+    ],
+)
+def test_escapes_of_the_text_format_are_undone(tmp_path, escaped, name):
+    assert _read(tmp_path, f"item {{ id: 1 name: '{escaped}' }}") == {1: name}
+
+
+@pytest.mark.parametrize(
+    "escaped", [r"\d", r"\303", r"\xff", r"\x", r"\ud800", r"\Uffffffff", r"\9"]
+)
+def test_escapes_that_give_no_text_are_refused(tmp_path, escaped):
+    with pytest.raises(InputError, match="has an escape that is none"):
+        _read(tmp_path, f"item {{ id: 1 name: 'a{escaped}' }}")
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,15 @@ def test_a_sheet_among_the_pictures_is_refused(folder, capsys):
     assert "lies in --images" in capsys.readouterr().err
 
 
+def test_a_folder_is_not_replaced_by_a_sheet(folder, capsys):
+    mine = folder / "mine.png" / "mine.txt"
+    mine.parent.mkdir()
+    mine.touch()
+    assert run(folder, "twin.png", f"--output={mine.parent}") == 1
+    assert "is a folder; wanted: a file" in capsys.readouterr().err
+    assert mine.is_file()
+
+
 def test_a_folder_with_the_query_alone_has_no_neighbors(folder, capsys):
     shutil.rmtree(folder / "in/a")
     shutil.rmtree(folder / "in/b")

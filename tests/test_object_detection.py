@@ -4,11 +4,14 @@ import pickle
 import numpy as np
 import pytest
 from detection_records import example
+from small_records import make_record
+from small_records import write_records
 
 from tfrecords.errors import InputError
 from tfrecords.image_record import ImageKey
 from tfrecords.record_file import frame
 from tfrecords.record_file import read_records
+from tfrecords.sources import open_source
 from tfrecords.sources.object_detection import ObjectDetectionRecords
 
 
@@ -44,6 +47,20 @@ def test_records_come_file_by_file_with_their_place(tmp_path):
     for key in keys:
         assert source.read(key).labels == ("dog",)
     assert source.classes == ("dog",)
+
+
+@pytest.mark.parametrize("name", ["auto", "object_detection"])
+def test_records_of_ours_are_no_source(tmp_path, name):
+    shards = {"train-00000-of-00001.tfrecord": [make_record("train", 0, 2)]}
+    write_records(tmp_path, shards)
+    with pytest.raises(InputError, match=f"--records_dir={tmp_path}, without"):
+        open_source(name, str(tmp_path), 0)
+
+
+def test_a_manifest_of_others_is_passed_over(tmp_path):
+    _write(tmp_path / "train.record", "a")
+    (tmp_path / "manifest.json").write_text('{"files": ["train.record"]}')
+    assert _ids(tmp_path) == ["train.record/0/a"]
 
 
 @pytest.mark.parametrize(

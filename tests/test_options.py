@@ -1,9 +1,11 @@
 import dataclasses
+import functools
 import hashlib
 
 import pytest
 from absl import flags
 
+from tfrecords import options
 from tfrecords.errors import InputError
 from tfrecords.options import BuildOptions
 from tfrecords.options import define_flags
@@ -25,6 +27,8 @@ def values(monkeypatch):
             return define(*arguments, flag_values=own, **keywords)
 
         monkeypatch.setattr(flags, f"DEFINE_{kind}", on_own)
+    on_own = functools.partial(options.define_path, flag_values=own)
+    monkeypatch.setattr(options, "define_path", on_own)
     define_flags()
     return own
 

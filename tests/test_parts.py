@@ -220,8 +220,8 @@ def test_child_processes_do_not_hold_the_folder(tmp_path):
     with Parts(tmp_path).held():
         with pytest.raises(AssertionError, match=".parts"):
             check_nothing_is_open(tmp_path)
-        with local_pool(2) as call:
-            call(check_nothing_is_open, tmp_path)
+        with local_pool(2, check_nothing_is_open) as call:
+            call(tmp_path)
 
 
 def test_a_killed_build_holds_nothing(tmp_path):

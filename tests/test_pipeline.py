@@ -34,6 +34,19 @@ def run(folder, source, num_workers=1, identity=IDENTITY, **changes):
     return build_shards(tasks, parts, source, options, runner)
 
 
+class OpenedSource(SmallSource):
+    """Notes every process that opens it, as often as that happens."""
+
+    def __init__(self, note):
+        super().__init__(6, 6)
+        self.note = note
+        with open(note, "a") as file:
+            file.write(f"{os.getpid()}\n")
+
+    def __reduce__(self):
+        return type(self), (self.note,)
+
+
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.glob("*.tfrecord")}
 
@@ -61,6 +74,16 @@ def test_any_number_of_processes_writes_the_same_bytes(tmp_path):
     assert len(contents(tmp_path / "one")) == 4
 
 
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_a_source_is_opened_once_per_process(tmp_path, num_workers):
+    source = OpenedSource(str(tmp_path / "opened"))
+    run(tmp_path / "records", source, num_workers, num_shards=6)
+    assert len(contents(tmp_path / "records")) == 12
+    opened = (tmp_path / "opened").read_text().split()
+    assert opened[0] == str(os.getpid())
+    assert len(opened) == len(set(opened)) <= 3
+
+
 def test_another_runner_of_beam_writes_the_same_bytes(tmp_path, built):
     here = run(tmp_path / "here", SmallSource())
     built.clear()
@@ -70,6 +93,29 @@ def test_another_runner_of_beam_writes_the_same_bytes(tmp_path, built):
     )
     assert there == here and len(built) == 4
     assert contents(tmp_path / "here") == contents(tmp_path / "there")
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["runner=FlinkRunner", "--flink_master=a:1"], "begin with --"),
+        (["--runner=FlinkRunner", "flink_master=a:1"], "begin with --"),
+        (["--runer=FlinkRunner"], "--runner is one of them"),
+        (["--runner=Flinc"], "Unexpected pipeline runner: Flinc"),
+        (["--runner=no.such.Runner"], "No module named 'no'"),
+        (["--runner"], "argument --runner: expected one argument"),
+        (["--runner=DirectRunner", "--direct_num_workers=x"], "invalid int"),
+    ],
+)
+def test_wrong_options_of_beam_are_refused(
+    tmp_path, capsys, built, words, reason
+):
+    with pytest.raises(InputError) as raised:
+        run(tmp_path, SmallSource(), beam_options=tuple(words))
+    said = str(raised.value)
+    assert said.startswith(f"--beam_options={','.join(words)} cannot be used")
+    assert reason in said and "--runner=FlinkRunner,--flink_master" in said
+    assert not built and "usage" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

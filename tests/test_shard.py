@@ -24,7 +24,7 @@ def make(tmp_path):
 
     def build(source, keys=None, **changes):
         keys = tuple(keys or source.keys())
-        task = ShardTask("train", tmp_path / "a.tfrecord", keys)
+        task = ShardTask("train", tmp_path / "a.tfrecord", keys, source.classes)
         result = build_shard(task, source, small_options(**changes))
         dataset = tf.data.TFRecordDataset(str(task.path))
         return result, [parse(serialized) for serialized in dataset]
@@ -183,9 +183,31 @@ def test_the_number_of_pictures_at_once_changes_nothing(
     assert other == one
 
 
+@pytest.mark.parametrize("size", [(64, 33_000), (33_000, 64)])
+def test_a_picture_too_long_for_its_proposals_is_left_out_alone(make, size):
+    class Long(SmallSource):
+        def read(self, key):
+            record = super().read(key)
+            if key.image_id != "1":
+                return record
+            return dataclasses.replace(record, image=picture(1, *size))
+
+    source = Long(3, 0, boxes=(), labels=())
+    result, _ = make(source, proposals="edge_boxes")
+    assert result.counts["images"] == 2
+    [skip] = result.skipped
+    assert skip["image_id"] == "1" and "32766" in skip["reason"]
+    with pytest.raises(InputError, match="1 cannot be used.*--max_side"):
+        make(source, proposals="edge_boxes", on_bad_image="stop")
+    result, _ = make(source, proposals="edge_boxes", max_side=9000)
+    assert result.counts["images"] == 3
+    result, _ = make(source, proposals="uniform")
+    assert result.counts["images"] == 3
+
+
 def test_every_picture_is_counted_as_it_is_done(tmp_path):
     source = SmallSource(19, 0, bad=(1,))
-    task = ShardTask("train", tmp_path / "a", tuple(source.keys()))
+    task = ShardTask("train", tmp_path / "a", tuple(source.keys()), ())
     numbers = []
     build_shard(task, source, small_options(), numbers.append)
     assert sum(numbers) == 19 and len(numbers) > 1

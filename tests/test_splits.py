@@ -1,9 +1,11 @@
 import pytest
 
+from tfrecords.sources.splits import filled_splits
 from tfrecords.sources.splits import folder_split
-from tfrecords.sources.splits import folder_splits
 from tfrecords.sources.splits import hashed_split
 from tfrecords.sources.splits import named_split
+from tfrecords.sources.splits import told_splits
+from tfrecords.sources.splits import VAL_SHARE
 
 
 @pytest.mark.parametrize(
@@ -55,6 +57,10 @@ def test_a_folder_tells_its_split_by_its_whole_name(name, split):
     assert folder_split(name) == split
 
 
+def folder_splits(names, val_share=VAL_SHARE):
+    return filled_splits(names, told_splits(names), val_share)
+
+
 NAMES = [f"photos{index % 7}/{index}.jpg" for index in range(400)]
 
 
@@ -98,3 +104,20 @@ def test_of_several_folders_the_outermost_tells():
 
 def test_no_names_have_no_splits():
     assert folder_splits([]) == []
+
+
+@pytest.mark.parametrize("others", ["train", None, "test"])
+def test_what_is_named_holds_where_a_val_is_named(others):
+    named = ["val", *[others] * (len(NAMES) - 1)]
+    wanted = ["val", *[others or "train"] * (len(NAMES) - 1)]
+    assert filled_splits(NAMES, named, 0.5) == wanted
+
+
+@pytest.mark.parametrize("named", ["train", None])
+def test_without_a_val_a_share_of_train_is_held_out(named):
+    found = filled_splits(NAMES, [named] * len(NAMES), 0.5)
+    assert found == [hashed_split(name, 0.5) for name in NAMES]
+
+
+def test_test_alone_stays_test():
+    assert filled_splits(NAMES, ["test"] * len(NAMES)) == ["test"] * len(NAMES)

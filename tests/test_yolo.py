@@ -246,9 +246,24 @@ def test_a_folder_of_a_split_is_wholly_named_after_it(tmp_path):
     _picture(tmp_path / "images" / "Val2017" / "a.jpg")
     keys = Yolo(str(tmp_path)).keys()
     assert keys[0] == ImageKey("val", "images/Val2017/a.jpg")
-    splits = [key.split for key in keys[1:]]
-    assert splits == [hashed_split(key.image_id) for key in keys[1:]]
-    assert "train" in splits
+    # Beside a val all else is train.
+    assert [key.split for key in keys[1:]] == ["train"] * 60
+
+
+@pytest.mark.parametrize("layout", ["images/train", "train/images", "images"])
+def test_without_a_val_a_tenth_of_train_is_held_out(tmp_path, layout):
+    for place in (layout, "images/test"):
+        labels_dir = tmp_path / place.replace("images", "labels")
+        labels_dir.mkdir(parents=True)
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+        for index in range(200):
+            (tmp_path / place / f"{index}.jpg").touch()
+    keys = Yolo(str(tmp_path)).keys()
+    assert [key.split for key in keys] == [
+        "test" if "/test/" in key.image_id else hashed_split(key.image_id)
+        for key in keys
+    ]
+    assert 5 < [key.split for key in keys].count("val") < 40
 
 
 def test_folders_that_only_begin_like_a_split_are_none(tmp_path):

@@ -12,7 +12,10 @@ from tfrecords.sources.yolo_classes import class_names
         ("data.yaml", "names: [1, 2]", {0: "1", 1: "2"}),
         ("data.yaml", "nc: 2\ntrain: ../x\n", None),
         ("data.yaml", "", None),
+        ("data.yaml", "names: ['yes', \"no\"]", {0: "yes", 1: "no"}),
+        ("data.yml", "names: [dog]", {0: "dog"}),
         ("coco128.yaml", "names: [dog]", {0: "dog"}),
+        ("coco128.yml", "names: [dog]", {0: "dog"}),
         ("classes.txt", "dog\ncar \n\n", {0: "dog", 1: "car"}),
         ("obj.names", "dog\r\ncar\r\n", {0: "dog", 1: "car"}),
         ("labels/classes.txt", "dog", {0: "dog"}),
@@ -31,6 +34,7 @@ def test_the_yaml_comes_first_and_a_blank_line_keeps_its_number(tmp_path):
     assert class_names(tmp_path) == {0: "a", 1: "", 2: "c"}
     (tmp_path / "data.yaml").write_text("names: [x]")
     (tmp_path / "other.yaml").write_text("names: [y]")
+    (tmp_path / "other.yml").write_text("names: [z]")
     assert class_names(tmp_path) == {0: "x"}
 
 
@@ -42,6 +46,8 @@ def test_the_yaml_comes_first_and_a_blank_line_keeps_its_number(tmp_path):
         ("names: []", r"`names` is \[\]"),
         ("names: {a: b}", "`names` is {'a': 'b'}"),
         ("names: [[a]]", r"`names` is \[\['a'\]\]"),
+        ("names: [cat, no]", "class 1 is read as False.*in quotes"),
+        ("names: {3: yes}", "class 3 is read as True.*in quotes"),
         ("names: [1.5]", r"`names` is \[1.5\]"),
         ("a: &a [x]\nnames: *a", "has references"),
         ("names: [a]\nkpt_shape: [17, 3]", "kpt_shape"),

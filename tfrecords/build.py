@@ -38,6 +38,7 @@ from tfrecords.manifest import write_manifest
 from tfrecords.options import BuildOptions
 from tfrecords.options import RunnerOptions
 from tfrecords.parts import Parts
+from tfrecords.path_flag import define_path
 from tfrecords.pipeline import build_shards
 from tfrecords.plan import plan_shards
 from tfrecords.proposals import PROPOSERS
@@ -256,8 +257,6 @@ def _versions() -> dict[str, str]:
 
 if __name__ == "__main__":
     build_options.define_flags()
-    flags.DEFINE_string(
-        "records_dir", None, "Folder for the records.", required=True
-    )
+    define_path("records_dir", None, "Folder for the records.", required=True)
     flags.adopt_module_key_flags(build_options)
     app.run(main)

@@ -13,7 +13,6 @@ import dataclasses
 import io
 import os
 import pathlib
-import warnings
 from collections.abc import Iterator
 
 import cv2
@@ -22,6 +21,7 @@ from PIL import Image
 
 from tfrecords.errors import InputError
 from tfrecords.jpeg_scans import check_scans
+from tfrecords.quiet_pillow import pillow_quiet
 
 # Formats that Pillow decodes itself; others may start foreign programs.
 _FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
@@ -186,10 +186,7 @@ def _contents(image: pathlib.Path | bytes) -> tuple[str, bytes]:
 def _readable(name: str) -> Iterator[None]:
     """Turns whatever Pillow raises inside into an InputError."""
     try:
-        with warnings.catch_warnings():
-            # Pillow also warns about harmless things, such as odd metadata.
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with pillow_quiet():
             yield
     except InputError:
         raise
@@ -198,11 +195,7 @@ def _readable(name: str) -> Iterator[None]:
             f"Cannot read {name}: it is no picture in one of the formats "
             f"{', '.join(_FORMATS)}."
         ) from error
-    except (
-        Image.DecompressionBombError,
-        Image.DecompressionBombWarning,
-        MemoryError,
-    ) as error:
+    except (Image.DecompressionBombError, MemoryError) as error:
         raise InputError(
             f"Cannot read {name}: the picture is too large ({error}). "
             f"At most {Image.MAX_IMAGE_PIXELS:,} pixels are accepted; "
@@ -219,7 +212,12 @@ def _readable(name: str) -> Iterator[None]:
 
 def _opened(data: bytes) -> Image.Image:
     """Reads the header; this refuses absurd sizes before any decoding."""
-    return Image.open(io.BytesIO(data), formats=_FORMATS)
+    picture = Image.open(io.BytesIO(data), formats=_FORMATS)
+    # Pillow itself only warns, up to twice its limit.
+    pixels, limit = picture.width * picture.height, Image.MAX_IMAGE_PIXELS
+    if limit is not None and pixels > limit:
+        raise Image.DecompressionBombError(f"{pixels:,} pixels")
+    return picture
 
 
 def _orientation(picture: Image.Image) -> int:

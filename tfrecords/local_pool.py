@@ -1,8 +1,9 @@
 """The child processes of a build on this machine.
 
-In: calls. Out: the same, made in child processes of this one. Beam's own
-child processes are not used: its runner waits for ever for one that died,
-and leaves them behind when it is killed itself.
+In: the work, which each process gets once, and names. Out: the work done on
+each name, in child processes of this one. Beam's own child processes are not
+used: its runner waits for ever for one that died, and leaves them behind when
+it is killed itself.
 """
 
 import concurrent.futures
@@ -18,34 +19,41 @@ from concurrent.futures.process import BrokenProcessPool
 from tfrecords.errors import InputError
 from tfrecords.shard_worker import start_process
 
+# Of a child process: what it does with each name.
+_work: Callable[[str], None] | None = None
+
 
 @contextlib.contextmanager
-def local_pool(num_processes: int) -> Iterator[Callable]:
-    """Yields a function that makes a call in one of the processes.
+def local_pool(
+    num_processes: int, work: Callable[[str], None]
+) -> Iterator[Callable[[str], None]]:
+    """Yields a function that does the work on a name in one of the processes.
 
-    It may be called from several threads, waits for the end of the call and
-    raises InputError if a process dies.
+    It may be called from several threads, waits for the end of the work and
+    raises InputError if a process dies. Only the names travel: what a process
+    has opened and parsed for one is there for the next.
 
     Args:
-        num_processes: 1 makes the calls here, without other processes.
+        num_processes: 1 does the work here, without other processes.
+        work: is pickled once per process.
     """
     if num_processes == 1:
         # In a thread of ours: Beam's own are not waited for on Ctrl-C, and
         # would still write when a caller begins the next build.
         with concurrent.futures.ThreadPoolExecutor(1) as thread:
-            yield lambda *call: thread.submit(*call).result()
+            yield lambda name: thread.submit(work, name).result()
         return
     # Forking a process in which TensorFlow runs can hang.
     pool = concurrent.futures.ProcessPoolExecutor(
         num_processes,
         multiprocessing.get_context("spawn"),
-        start_process,
-        (os.getpid(),),
+        _start,
+        (os.getpid(), work),
     )
 
-    def call(function: Callable, *arguments: object) -> None:
+    def call(name: str) -> None:
         try:
-            pool.submit(function, *arguments).result()
+            pool.submit(_do, name).result()
         except BrokenProcessPool as error:
             raise InputError(
                 f"One of {num_processes} building processes died, which most "
@@ -80,3 +88,13 @@ def stopped_by_interrupt(stop: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _start(parent: int, work: Callable[[str], None]) -> None:
+    global _work
+    start_process(parent)
+    _work = work
+
+
+def _do(name: str) -> None:
+    _work(name)

@@ -11,6 +11,7 @@ import pathlib
 from absl import flags
 
 from tfrecords.errors import InputError
+from tfrecords.path_flag import define_path
 from tfrecords.proposals import PROPOSERS
 from tfrecords.proposals.proposals import ProposalOptions
 from tfrecords.proposals.yolo_v8 import WEIGHT_NAMES
@@ -131,7 +132,7 @@ def define_flags() -> None:
         ["auto", *sorted(SOURCES)],
         "What --data_dir holds; auto looks. See BUILD.md for the layouts.",
     )
-    flags.DEFINE_string(
+    define_path(
         "data_dir", "", "Folder of the photographs; synthetic needs none."
     )
     flags.DEFINE_enum(
@@ -144,8 +145,8 @@ def define_flags() -> None:
         default = getattr(ProposalOptions(), name)
         if isinstance(default, bool):
             flags.DEFINE_bool(name, default, text)
-        elif isinstance(default, str):
-            flags.DEFINE_string(name, default, text)
+        elif name in _FILE_FLAGS:
+            define_path(name, default, text)
         elif isinstance(default, int):
             flags.DEFINE_integer(name, default, text, lower_bound=0)
         else:

@@ -132,6 +132,7 @@ class Parts:
                 "key": self._key(task),
                 "split": task.split,
                 "image_ids": [key.image_id for key in task.keys],
+                "classes": task.classes,
             }
             self._write(f"{task.path.name}.task.json", json.dumps(values))
 
@@ -144,7 +145,8 @@ class Parts:
             for image_id in values["image_ids"]
         )
         path = self._records_dir / name
-        return values["key"], ShardTask(values["split"], path, keys)
+        classes = tuple(values["classes"])
+        return values["key"], ShardTask(values["split"], path, keys, classes)
 
     def finish(self, name: str, key: str, result: ShardResult) -> None:
         """Notes that a shard is finished."""

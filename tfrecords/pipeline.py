@@ -10,6 +10,7 @@ Dataflow), its workers seeing photographs and records under the same paths.
 
 import contextlib
 import functools
+import io
 import logging as standard_logging
 import os
 import pathlib
@@ -54,10 +55,8 @@ class BuildShard(beam.DoFn):
 
     Args:
         parts: of the build.
-        source: where the photographs are read.
-        options: of the build.
-        local: name of the pool of processes on this machine that does the
-            work; "" does it where Beam calls.
+        build: builds a shard by its name where Beam calls; None leaves that
+            to a pool of processes on this machine, which has its own.
     """
 
     # Beam hands over copies of this object, but pools cannot be copied.
@@ -66,29 +65,26 @@ class BuildShard(beam.DoFn):
     def __init__(
         self,
         parts: Parts,
-        source: Source,
-        options: BuildOptions,
-        local: str = "",
+        build: Callable[[str], None] | None = None,
     ) -> None:
         self._parts = parts
-        self._build = functools.partial(build_by_name, parts, source, options)
-        self._local = local
+        self._build = build
 
     def setup(self) -> None:
         """Is called once per worker."""
-        if not self._local:
+        if self._build:
             one_thread()
 
     def process(self, name: str) -> None:
         """Builds one shard; after a fault the others are left."""
-        if not self._local:
+        if self._build:
             self._build(name)
             return
-        call = self.pools.get(self._local)
+        call = self.pools.get(str(self._parts))
         if call is None:
             return  # The build was interrupted, its threads are ending.
         try:
-            call(self._build, name)
+            call(name)
         except InputError as error:
             self._parts.fail(name, str(error))
 
@@ -149,38 +145,64 @@ def _run(
     runner: RunnerOptions,
 ) -> None:
     names = [task.path.name for task in tasks]
-    beam_options = PipelineOptions(list(runner.beam_options))
-    if beam_options.view_as(StandardOptions).runner:
-        builder = BuildShard(parts, source, options)
-        _run_pipeline(names, builder, None, beam_options)
+    build = functools.partial(build_by_name, parts, source, options)
+    if runner.beam_options:
+        pipeline = _pipeline_elsewhere(runner.beam_options)
+        _run_pipeline(pipeline, names, BuildShard(parts, build))
         return
     num_workers = _useful_workers(tasks, runner.num_workers)
+    beam_options = PipelineOptions([])
     direct = beam_options.view_as(DirectOptions)
     direct.direct_running_mode = "multi_threading"
     direct.direct_num_workers = (
         1 if num_workers == 1 else num_workers * _ROWS_PER_WORKER
     )
     with (
-        local_pool(num_workers) as call,
+        local_pool(num_workers, build) as call,
         stopped_by_interrupt(parts.stop),
         _beam_quiet(),
     ):
         BuildShard.pools[str(parts)] = call
         try:
-            builder = BuildShard(parts, source, options, str(parts))
             # Beam's default runner may download a program at its start.
-            _run_pipeline(names, builder, FnApiRunner(), beam_options)
+            pipeline = beam.Pipeline(FnApiRunner(), beam_options)
+            _run_pipeline(pipeline, names, BuildShard(parts))
         finally:
             BuildShard.pools.pop(str(parts))
 
 
+def _pipeline_elsewhere(words: Sequence[str]) -> beam.Pipeline:
+    """Returns an empty pipeline of the runner that Beam's flags name.
+
+    Raises:
+        InputError: if they name none, or Beam cannot read them. By itself it
+            would pass over what it does not know and build here.
+    """
+    said = io.StringIO()
+    try:
+        # Its parser prints, and ends the program.
+        with contextlib.redirect_stderr(said):
+            options = PipelineOptions(list(words))
+            options.get_all_options()
+            named = options.view_as(StandardOptions).runner
+            if named and all(word.startswith("--") for word in words):
+                return beam.Pipeline(options=options)
+        reason = "Flags of Beam begin with --, and --runner is one of them"
+    except (AttributeError, ImportError, ValueError) as error:
+        reason = str(error)
+    except SystemExit:
+        reason = said.getvalue().strip().rpartition("\n")[2]
+    raise InputError(
+        f"--beam_options={','.join(words)} cannot be used: {reason}. Wanted: "
+        "flags of Beam with commas between, such as --beam_options="
+        "--runner=FlinkRunner,--flink_master=HOST:PORT; without any, this "
+        "machine builds."
+    )
+
+
 def _run_pipeline(
-    names: Sequence[str],
-    builder: BuildShard,
-    runner: FnApiRunner | None,
-    beam_options: PipelineOptions,
+    pipeline: beam.Pipeline, names: Sequence[str], builder: BuildShard
 ) -> None:
-    pipeline = beam.Pipeline(runner=runner, options=beam_options)
     _ = (
         pipeline
         | "Shards" >> beam.Create(names)

@@ -67,6 +67,7 @@ def plan_shards(
     images, and there are at least 8.
     """
     keys = sample_keys(source.keys(), options.limit_images, options.seed)
+    classes = tuple(source.classes)
     tasks = []
     for split in dict.fromkeys(key.split for key in keys):
         of_split = [key for key in keys if key.split == split]
@@ -79,5 +80,5 @@ def plan_shards(
             name = f"{split}-{index:05d}-of-{num_shards:05d}.tfrecord"
             part = tuple(of_split[bounds[index] : bounds[index + 1]])
             path = records_dir / name
-            tasks.append(ShardTask(split, path, part))
+            tasks.append(ShardTask(split, path, part, classes))
     return tasks

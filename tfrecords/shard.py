@@ -45,11 +45,13 @@ class ShardTask:
         split: the split of all `keys`.
         path: of the finished file.
         keys: the photographs in order.
+        classes: of the source, sorted; records hold indices into them.
     """
 
     split: str
     path: pathlib.Path
     keys: tuple[ImageKey, ...]
+    classes: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +113,7 @@ def build_shard(
         for start in range(0, len(task.keys), _PICTURES_AT_ONCE):
             keys = task.keys[start : start + _PICTURES_AT_ONCE]
             pictures = list(_pictures(keys, source, options, skipped))
-            records = _records(pictures, source, options)
+            records = _records(pictures, task.classes, options)
             for picture, record in zip(pictures, records, strict=True):
                 framed = frame(to_example(record))
                 file.write(framed)
@@ -147,6 +149,7 @@ def _pictures(
             record = source.read(key)
             stored = load_image(record.image, options.max_side)
             _check_size(record, stored)
+            PROPOSERS[options.proposals].check_size(stored.pixels.shape[:2])
         except InputError as error:
             if options.on_bad_image == "stop":
                 raise InputError(
@@ -222,7 +225,7 @@ def _inside(
 
 
 def _records(
-    pictures: list[_Picture], source: Source, options: BuildOptions
+    pictures: list[_Picture], classes: tuple[str, ...], options: BuildOptions
 ) -> Iterator[StoredRecord]:
     """Yields the records of pictures whose proposals are found together."""
     if not pictures:
@@ -233,11 +236,10 @@ def _records(
         options.proposal_options,
         [_random(options, picture, "proposals") for picture in pictures],
     )
-    index = {name: number for number, name in enumerate(source.classes)}
+    index = {name: number for number, name in enumerate(classes)}
     for picture, found in zip(pictures, proposals, strict=True):
         if options.proposal_options.whole_image:
-            size = picture.stored.height, picture.stored.width
-            found = with_whole_image(found, size)
+            found = with_whole_image(found, picture.stored.pixels.shape[:2])
         found = _usable(found, picture)
         yield StoredRecord(
             image_id=picture.record.key.image_id,
@@ -281,8 +283,7 @@ def _pairs(
         if np.array_equal(proposals.boxes, picture.record.boxes):
             return np.asarray(fixed, np.int64).reshape(-1, 2)
         picture.notes[_UNUSED_PAIRS] += 1
-    rng = _random(options, picture, "pairs")
-    return all_pairs(len(proposals.boxes), rng)
+    return all_pairs(len(proposals.boxes), _random(options, picture, "pairs"))
 
 
 def _random(

@@ -9,6 +9,7 @@ from absl import flags
 
 from scn_tf.embedding.embedder import PICTURES_PER_PART
 from tfrecords.errors import InputError
+from tfrecords.path_flag import define_path
 
 
 def common_flags() -> flags.FlagValues:
@@ -20,7 +21,7 @@ def common_flags() -> flags.FlagValues:
         "images": "Folder of pictures, at any depth, or folder of records, "
         "whose whole photographs of all splits are taken.",
     }.items():
-        flags.DEFINE_string(name, None, text, flag_values=values, required=True)
+        define_path(name, None, text, flag_values=values, required=True)
     flags.DEFINE_integer(
         "image_size",
         0,

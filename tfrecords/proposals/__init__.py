@@ -4,6 +4,7 @@ A method is a Proposer: it takes a batch of pictures and says whether labels
 were used to find its boxes. One file, one function, one line here.
 """
 
+from tfrecords.proposals.edge_boxes import MOST_SIDE
 from tfrecords.proposals.edge_boxes import propose_edge_boxes
 from tfrecords.proposals.file import propose_file
 from tfrecords.proposals.file import require_match
@@ -14,7 +15,7 @@ from tfrecords.proposals.uniform import propose_uniform
 from tfrecords.proposals.yolo_v8 import propose_yolo
 
 PROPOSERS = {
-    "edge_boxes": Proposer(one_by_one(propose_edge_boxes)),
+    "edge_boxes": Proposer(one_by_one(propose_edge_boxes), most_side=MOST_SIDE),
     "file": Proposer(
         one_by_one(propose_file),
         "the boxes come from a file; whether labels were used to find them "

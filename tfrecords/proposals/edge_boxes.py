@@ -19,6 +19,8 @@ from tfrecords.proposals.proposals import ProposalOptions
 from tfrecords.proposals.proposals import Proposals
 from tfrecords.proposals.suppression import diverse_order
 
+# OpenCV's remap counts pixels in 16 bits with a sign, and one is for itself.
+MOST_SIDE = 32_766
 # EdgeBoxes leaves out weaker edges; its own value is for structured edges.
 _STRUCTURED_MIN_MAGNITUDE = 0.1
 # For gradients. These two, the square root in `gradient_edges` and the

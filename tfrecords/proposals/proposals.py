@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfrecords.errors import InputError
 from tfrecords.image_record import ImageRecord
 
 
@@ -77,6 +78,8 @@ class Proposer:
             boxes; "" if none were. Goes into manifest and verdict.
         check: the options and the ids of all pictures -> nothing, or an
             InputError before a build that would find no box at all.
+        most_side: longest side of a picture that it takes, in pixels; 0
+            takes any.
     """
 
     propose: Callable[
@@ -92,6 +95,23 @@ class Proposer:
     check: Callable[[ProposalOptions, Collection[str]], None] = (
         lambda options, image_ids: None
     )
+    most_side: int = 0
+
+    def check_size(self, size: tuple[int, int]) -> None:
+        """Refuses a picture that the method cannot take.
+
+        Args:
+            size: its (height, width) in pixels, as it is stored.
+
+        Raises:
+            InputError: if a side is longer than `most_side`.
+        """
+        if 0 < self.most_side < max(size):
+            raise InputError(
+                f"it is {size[1]} x {size[0]} pixels (width x height), and "
+                "with these --proposals no side may have more than "
+                f"{self.most_side}. Scale it down with --max_side."
+            )
 
 
 def one_by_one(

@@ -14,6 +14,8 @@ from tfrecords.sources.coco import Coco
 from tfrecords.sources.csv_boxes import CsvBoxes
 from tfrecords.sources.image_folder import ImageFolder
 from tfrecords.sources.object_detection import ObjectDetectionRecords
+from tfrecords.sources.own_folders import is_own
+from tfrecords.sources.own_folders import refuse_records
 from tfrecords.sources.source import Source
 from tfrecords.sources.synthetic import Synthetic
 from tfrecords.sources.voc import VocDevkit
@@ -74,6 +76,7 @@ def open_source(name: str, data_dir: str, seed: int) -> Source:
 
 def _seen(data_dir: pathlib.Path) -> str:
     """Returns the name of the one kind that a folder seems to be of."""
+    refuse_records(data_dir)
     seen = [
         name
         for name, kind in SOURCES.items()
@@ -119,7 +122,9 @@ def _annotations(data_dir: pathlib.Path) -> Iterator[str]:
             return
         entries = _entries(data_dir / name, left)
         left -= len(entries)
-        yield from (f"{name}/{file}" for file in _annotation_names(entries))
+        if not is_own(data_dir / name, [entry.name for entry in entries]):
+            files = _annotation_names(entries)
+            yield from (f"{name}/{file}" for file in files)
 
 
 def _annotation_names(entries: Sequence[os.DirEntry]) -> list[str]:

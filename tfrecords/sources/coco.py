@@ -5,11 +5,12 @@
 
 The json files are all `instances_*.json`, or the only *.json, in
 `annotations/` or in `data_dir` itself. A file's split is named in its name;
-where none is, by the folders in its `file_name`s (`val/1.jpg`), else a hash of
-the photograph's name decides. Photographs lie in a folder called after the
-file (`train2017`), in `images/`, in that folder in `images/`, or in
-`data_dir`. Boxes are [x, y, width, height] in continuous pixels from 0. A box
-with `iscrowd` covers many objects: it counts as VOC's "difficult".
+where none is, by the folders in its `file_name`s (`val/1.jpg`). Beside a val
+all else is train; where there is none, a hash of the photographs' names holds
+a tenth out. Photographs lie in a folder called after the file (`train2017`),
+in `images/`, in that folder in `images/`, or in `data_dir`. Boxes are [x, y,
+width, height] in continuous pixels from 0. A box with `iscrowd` covers many
+objects: it counts as VOC's "difficult".
 """
 
 import pathlib
@@ -22,8 +23,9 @@ from tfrecords.sources import folder
 from tfrecords.sources import source_file
 from tfrecords.sources.coco_file import CocoFile
 from tfrecords.sources.digest import content_digest
-from tfrecords.sources.splits import folder_splits
+from tfrecords.sources.splits import filled_splits
 from tfrecords.sources.splits import named_split
+from tfrecords.sources.splits import told_splits
 
 _PREFIX = "instances_"
 _HEAD_BYTES = 1 << 16
@@ -46,7 +48,7 @@ class Coco:
 
         Args:
             data_dir: the folder that holds `annotations/`.
-            seed: unused; names decide the splits.
+            seed: unused; names, or a hash of them, decide the splits.
 
         Raises:
             InputError: if there is no annotation file, or it cannot be told
@@ -114,31 +116,23 @@ class Coco:
         Raises:
             InputError: if a file does not parse, or none lists a photograph.
         """
-        image_ids = {
-            short: [
-                f"{short}/{name}" for name in self._file(short).listed_names()
-            ]
-            for short in self._paths
-        }
+        image_ids, unnamed, named = [], [], []
+        for short in self._paths:
+            split = named_split(short)
+            names = self._file(short).listed_names()
+            found = [f"{short}/{name}" for name in names]
+            image_ids += found
+            unnamed += [] if split else found
+            named += [split] * len(found)
         # Together: one file's folder may be train, another's val.
-        unnamed = [
-            image_id
-            for short in self._paths
-            if not named_split(short)
-            for image_id in image_ids[short]
-        ]
-        told = dict(zip(unnamed, folder_splits(unnamed), strict=True))
-        keys = [
-            ImageKey(named_split(short) or told[image_id], image_id)
-            for short in self._paths
-            for image_id in image_ids[short]
-        ]
-        if not keys:
+        told = iter(told_splits(unnamed))
+        named = [split or next(told) for split in named]
+        if not image_ids:
             raise InputError(
                 f"No photograph is listed under 'images' in "
                 f"{', '.join(str(path) for path in self._paths.values())}."
             )
-        return keys
+        return list(map(ImageKey, filled_splits(image_ids, named), image_ids))
 
     def read(self, key: ImageKey) -> ImageRecord:
         """Returns one photograph's path and boxes.

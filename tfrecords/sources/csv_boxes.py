@@ -9,8 +9,8 @@ UTF-8. One row is one box; a row with four empty corners says that there is a
 photograph. Corners are continuous pixels from 0, half-open: the whole picture
 is 0, 0, width, height. File names are relative to `data_dir`. The columns
 from `class` on may be missing or empty. Without a split, folders named train,
-val and test tell it, else a hash of the name decides. Other columns are passed
-over.
+val and test tell it. Beside a val all else is train; where there is none, a
+hash of the names holds a tenth out. Other columns are passed over.
 """
 
 import csv
@@ -26,7 +26,8 @@ from tfrecords.sources import source_file
 from tfrecords.sources.csv_file import CsvFile
 from tfrecords.sources.csv_file import WANTED
 from tfrecords.sources.digest import content_digest
-from tfrecords.sources.splits import folder_splits
+from tfrecords.sources.splits import filled_splits
+from tfrecords.sources.splits import told_splits
 
 _HEAD_BYTES = 1 << 16
 
@@ -112,11 +113,14 @@ class CsvBoxes:
         listed = list(self._file.listed())
         if not listed:
             raise InputError(f"The table {self._path} names no photograph.")
-        told = folder_splits([name for name, _ in listed])
-        return [
-            ImageKey(stated or split, name)
-            for (name, stated), split in zip(listed, told, strict=True)
+        names = [name for name, _ in listed]
+        named = [
+            stated or told
+            for (_, stated), told in zip(
+                listed, told_splits(names), strict=True
+            )
         ]
+        return list(map(ImageKey, filled_splits(names, named), names))
 
     def read(self, key: ImageKey) -> ImageRecord:
         """Returns one photograph's path and boxes.

@@ -6,6 +6,7 @@ absolute path, nor "..", nor a link may lead outside of the folder.
 """
 
 import collections
+import dataclasses
 import os
 import pathlib
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from collections.abc import Mapping
 from absl import logging
 
 from tfrecords.errors import InputError
+from tfrecords.sources.own_folders import is_own
+from tfrecords.sources.own_folders import MARKS
 from tfrecords.sources.source_file import check_file
 from tfrecords.sources.source_file import file_size
 
@@ -27,7 +30,28 @@ _OTHER_SUFFIXES = (
     *(".arw", ".cr2", ".cr3", ".dng", ".nef", ".nrw", ".orf", ".pef", ".raf"),
     *(".rw2", ".srw"),
 )
-_NAMED_LINKS = 10  # in a warning
+_NAMED_LINKS = 10  # or folders, in a line of the log
+
+
+@dataclasses.dataclass
+class _Seen:
+    """What lies in one folder, by relative path.
+
+    Attributes:
+        pictures: those that may be read.
+        folders: that are to be searched too.
+        links: to pictures and folders outside.
+        others: number of pictures in formats that are not read, by ending.
+        marks: plain names of files that may say that the folder is ours.
+    """
+
+    pictures: list[str] = dataclasses.field(default_factory=list)
+    folders: list[str] = dataclasses.field(default_factory=list)
+    links: list[str] = dataclasses.field(default_factory=list)
+    others: collections.Counter = dataclasses.field(
+        default_factory=collections.Counter
+    )
+    marks: list[str] = dataclasses.field(default_factory=list)
 
 
 def existing_folder(data_dir: str, wanted: str) -> pathlib.Path:
@@ -54,8 +78,9 @@ def list_pictures(data_dir: pathlib.Path, below: str = "") -> list[str]:
 
     Hidden files and folders are left out, and so are links that lead
     outside; a warning names those. Another one counts pictures in formats
-    that are not read. A name that is not valid UTF-8 comes with its odd bytes
-    written out, such as `\\udcff`.
+    that are not read. Runs and records of ours in the folder are left out,
+    and a line says so. A name that is not valid UTF-8 comes with its odd
+    bytes written out, such as `\\udcff`.
 
     Args:
         data_dir: the folder that names are relative to.
@@ -64,32 +89,25 @@ def list_pictures(data_dir: pathlib.Path, below: str = "") -> list[str]:
     Raises:
         InputError: if a folder cannot be read.
     """
-    found, links, pending = [], [], [below]
+    found, links, own, pending = [], [], [], [below]
     others = collections.Counter()
     while pending:
         folder = pending.pop()
-        for entry in _entries(data_dir / folder):
-            name = f"{folder}/{entry.name}" if folder else entry.name
-            lower = entry.name.lower()
-            is_picture = lower.endswith(PICTURE_SUFFIXES)
-            if entry.name[0] == ".":
-                continue
-            if entry.is_symlink():
-                is_folder = os.path.isdir(entry.path)
-                if not _is_inside(entry.path, data_dir):
-                    links += [name] if is_picture or is_folder else []
-                elif is_picture and not is_folder:
-                    found.append(name)
-            elif entry.is_dir():
-                pending.append(name)
-            elif is_picture:
-                found.append(name)
-            elif lower.endswith(_OTHER_SUFFIXES):
-                others[lower[lower.rindex(".") :]] += 1
+        seen = _look(data_dir, folder)
+        # The folder that was named is wanted, whatever it is.
+        if folder != below and is_own(data_dir / folder, seen.marks):
+            own.append(folder)
+            continue
+        found += seen.pictures
+        links += seen.links
+        pending += seen.folders
+        others += seen.others
     if links:
         _warn_of_links(data_dir, sorted(links))
     if others:
         _warn_of_others(data_dir / below, others)
+    if own:
+        _tell_of_own(data_dir, sorted(own))
     return sorted(set(map(_written_out, found)))
 
 
@@ -158,6 +176,32 @@ def size_inside(data_dir: pathlib.Path, name: str) -> int:
         return -1
 
 
+def _look(data_dir: pathlib.Path, folder: str) -> _Seen:
+    """Sorts what lies in one folder; there may be millions of pictures."""
+    seen = _Seen()
+    for entry in _entries(data_dir / folder):
+        name = f"{folder}/{entry.name}" if folder else entry.name
+        lower = entry.name.lower()
+        is_picture = lower.endswith(PICTURE_SUFFIXES)
+        if entry.name[0] == ".":
+            continue
+        if entry.is_symlink():
+            is_folder = os.path.isdir(entry.path)
+            if not _is_inside(entry.path, data_dir):
+                seen.links += [name] if is_picture or is_folder else []
+            elif is_picture and not is_folder:
+                seen.pictures.append(name)
+        elif entry.is_dir():
+            seen.folders.append(name)
+        elif is_picture:
+            seen.pictures.append(name)
+        elif lower.endswith(_OTHER_SUFFIXES):
+            seen.others[lower[lower.rindex(".") :]] += 1
+        elif entry.name in MARKS:
+            seen.marks.append(entry.name)
+    return seen
+
+
 def _entries(folder: pathlib.Path) -> Iterator[os.DirEntry]:
     try:
         with os.scandir(folder) as entries:
@@ -191,6 +235,18 @@ def _warn_of_links(data_dir: pathlib.Path, links: list[str]) -> None:
         len(links),
         data_dir,
         ", ".join(map(repr, links[:_NAMED_LINKS])),
+        more,
+    )
+
+
+def _tell_of_own(data_dir: pathlib.Path, own: list[str]) -> None:
+    more = ", ..." if len(own) > _NAMED_LINKS else ""
+    logging.info(
+        "%d folders in %s hold runs or records, and are not searched for "
+        "pictures: %s%s.",
+        len(own),
+        data_dir,
+        ", ".join(map(repr, own[:_NAMED_LINKS])),
         more,
     )
 

@@ -10,7 +10,8 @@ from tfrecords.image_record import ImageKey
 from tfrecords.image_record import ImageRecord
 from tfrecords.sources import folder
 from tfrecords.sources.digest import content_digest
-from tfrecords.sources.splits import folder_splits
+from tfrecords.sources.splits import filled_splits
+from tfrecords.sources.splits import told_splits
 from tfrecords.sources.splits import VAL_SHARE
 
 
@@ -18,10 +19,11 @@ class ImageFolder:
     """All pictures in a folder and the folders in it, by relative path.
 
     Hidden files and folders are left out, and so are links that lead
-    outside of the folder; a warning names those. Folders named train, val
-    and test tell the splits, see `splits.folder_splits`. Where none does, a
-    picture's split depends on its relative path alone: adding pictures moves
-    no other one between the splits.
+    outside of the folder; a warning names those. So are runs and records that
+    were written among the pictures. Folders named train, val and test tell
+    the splits, see `splits.told_splits`. Where none does, a picture's split
+    depends on its relative path alone: adding pictures moves no other one
+    between the splits.
     """
 
     name = "image_folder"
@@ -73,7 +75,9 @@ class ImageFolder:
         Raises:
             InputError: if there is none, or a folder cannot be read.
         """
-        splits = folder_splits(self._names, self._val_share)
+        splits = filled_splits(
+            self._names, told_splits(self._names), self._val_share
+        )
         return list(map(ImageKey, splits, self._names))
 
     def read(self, key: ImageKey) -> ImageRecord:

@@ -19,6 +19,13 @@ _TOKEN = re.compile(
     r"|[^\s{}:;,#\"']+"
     r"|[\"']"  # one that is not closed
 )
+# Of protobuf's text format: a byte in octal or hexadecimal digits, a
+# character by its number, or a letter that stands for one.
+_ESCAPE = re.compile(
+    rb"\\(?:([0-3]?[0-7]{1,2})|[xX]([0-9a-fA-F]{1,2})"
+    rb"|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))"
+)
+_LETTERS = dict(zip(b"abfnrtv?'\"\\", b"\a\b\f\n\r\t\v?'\"\\", strict=True))
 
 
 def read_label_map(path: pathlib.Path) -> dict[int, str]:
@@ -75,13 +82,29 @@ def _items(text: str, path: pathlib.Path) -> Iterator[dict[str, str]]:
         elif depth == 1 and key is None:
             key = token
         elif depth == 1:
-            item[key] = _unquoted(token)
+            item[key] = _unquoted(token, path)
             key = None
     if depth:
         raise InputError(f"{path} ends within an item. Is it complete?")
 
 
-def _unquoted(token: str) -> str:
+def _unquoted(token: str, path: pathlib.Path) -> str:
     if token[0] not in "'\"":
         return token
-    return re.sub(r"\\(.)", r"\1", token[1:-1])
+    try:
+        return _ESCAPE.sub(_unescaped, token[1:-1].encode()).decode()
+    except (KeyError, ValueError, OverflowError) as error:
+        raise InputError(
+            f"{path}: {token[:80]} has an escape that is none of protobuf's "
+            "text format, or is not UTF-8 with its escapes undone. Write the "
+            "name itself, in UTF-8."
+        ) from error
+
+
+def _unescaped(match: re.Match) -> bytes:
+    octal, byte, short, long, letter = match.groups()
+    if octal or byte:
+        return bytes([int(octal, 8) if octal else int(byte, 16)])
+    if short or long:
+        return chr(int(short or long, 16)).encode()
+    return bytes([_LETTERS[letter[0]]])

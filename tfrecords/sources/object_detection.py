@@ -34,6 +34,7 @@ from tfrecords.sources.detection_example import outline
 from tfrecords.sources.detection_example import read_example
 from tfrecords.sources.digest import content_digest
 from tfrecords.sources.label_map import read_label_map
+from tfrecords.sources.own_folders import refuse_records
 from tfrecords.sources.splits import named_split
 
 _FILE = re.compile(r"[^.].*(\.record|\.tfrecords?|-\d{5}-of-\d{5})", re.DOTALL)
@@ -69,12 +70,14 @@ class ObjectDetectionRecords:
             seed: unused; the files' names decide the splits.
 
         Raises:
-            InputError: if there is no such file.
+            InputError: if there is no such file, or the files are records
+                that tfrecords.build wrote.
         """
         self._data_dir = folder.existing_folder(
             data_dir, "a folder of TFRecord files"
         )
         self._listings = {}
+        refuse_records(self._data_dir)
         if not _file_names(self._data_dir):
             raise InputError(
                 f"No TFRecord file in {data_dir}: looked for names like "

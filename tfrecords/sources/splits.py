@@ -1,4 +1,9 @@
-"""Which split a photograph belongs to, from a name."""
+"""Which split a photograph belongs to.
+
+In: what names say, of annotation files, folders or a column. Out: a split for
+each photograph, by one rule: what is named holds, what is not is train; and
+where no photograph is val, a tenth of train is held out.
+"""
 
 import hashlib
 import re
@@ -40,34 +45,50 @@ def folder_split(name: str) -> str | None:
     return named_split(name) if _FOLDER.fullmatch(name) else None
 
 
-def folder_splits(
-    names: Sequence[str], val_share: float = VAL_SHARE
-) -> list[str]:
-    """Returns the splits of photographs by the folders that they lie in.
+def told_splits(names: Sequence[str]) -> list[str | None]:
+    """Returns the splits that folders tell of the photographs in them.
 
     Folders tell splits only where one of them is wholly named after train: a
-    folder called "test" by itself may hold anything. Then val and test are
-    the photographs in folders of these names. The others are train if there
-    is a val; if there is none, a hash decides, as it does of all where no
-    folder tells. Of several such folders on a path the outermost counts.
+    folder called "test" by itself may hold anything. Of several such folders
+    on a path the outermost counts.
 
     Args:
-        names: all photographs, relative paths with "/".
+        names: photographs, relative paths with "/".
+
+    Returns:
+        "train", "val", "test" or None for each name, in their order.
+    """
+    folders = [name.rpartition("/")[0] for name in names]
+    told = {folder: _told(folder) for folder in set(folders)}
+    if "train" not in told.values():
+        return [None] * len(names)
+    return [told[folder] for folder in folders]
+
+
+def filled_splits(
+    names: Sequence[str],
+    named: Sequence[str | None],
+    val_share: float = VAL_SHARE,
+) -> list[str]:
+    """Returns the splits of all photographs, of which some are named.
+
+    What is named val or test is that. The others are train if there is a val;
+    if there is none, a hash of its name decides of each whether it is held
+    out, whether it is named train or not named.
+
+    Args:
+        names: of all photographs.
+        named: "train", "val", "test" or None for each name.
         val_share: share of "val" where a hash decides, in [0, 1].
 
     Returns:
         "train", "val" or "test" for each name, in their order.
     """
-    folders = [name.rpartition("/")[0] for name in names]
-    told = {folder: _told(folder) for folder in set(folders)}
-    splits = [told[folder] for folder in folders]
-    if "train" not in told.values():
-        splits = [None] * len(splits)
-    if "val" in splits:
-        return [split or "train" for split in splits]
+    if "val" in named:
+        return [split or "train" for split in named]
     return [
         split if split == "test" else hashed_split(name, val_share)
-        for split, name in zip(splits, names, strict=True)
+        for split, name in zip(named, names, strict=True)
     ]
 
 

@@ -7,9 +7,10 @@ A label file has a row `class cx cy w h` per box, as fractions of the upright
 picture's width and height; longer rows are the corners of a polygon, of
 which the bounding box is taken. A picture without a label file has no boxes.
 A folder of a split is wholly named after it, such as valid or val2017 (not
-valley); else a hash of the name decides. Class names stand in data.yaml,
-classes.txt or obj.names; else the numbers are the names. Paths in the yaml are
-never followed.
+valley). Beside a val all else is train; where there is none, a hash of the
+names holds a tenth out. Class names stand in data.yaml, data.yml, classes.txt
+or obj.names; else the numbers are the names. Paths in the yaml are never
+followed.
 """
 
 import functools
@@ -26,8 +27,8 @@ from tfrecords.sources import folder
 from tfrecords.sources import source_file
 from tfrecords.sources.digest import content_digest
 from tfrecords.sources.digest import label_digest
+from tfrecords.sources.splits import filled_splits
 from tfrecords.sources.splits import folder_split
-from tfrecords.sources.splits import hashed_split
 from tfrecords.sources.yolo_classes import class_names
 
 _BOX = 4  # numbers after the class
@@ -95,12 +96,13 @@ class Yolo:
             InputError: as `keys` and `classes`.
         """
         lines = [str(sorted((self._class_names or {}).items()))]
-        for name in self._names:
+        for key in self.keys():
+            name = key.image_id
             size = folder.size_inside(self._data_dir, name)
             labels = label_digest(
                 self._data_dir, _label_name(name), _MOST_BYTES
             )
-            lines.append(f"{_split(name)} {name} {size} {labels}")
+            lines.append(f"{key.split} {name} {size} {labels}")
         return content_digest(self.name, lines)
 
     def keys(self) -> list[ImageKey]:
@@ -109,7 +111,10 @@ class Yolo:
         Raises:
             InputError: if there is none, or a folder cannot be read.
         """
-        return [ImageKey(_split(name), name) for name in self._names]
+        named = list(map(_named_split, self._names))
+        return list(
+            map(ImageKey, filled_splits(self._names, named), self._names)
+        )
 
     def read(self, key: ImageKey) -> ImageRecord:
         """Returns one picture's path and boxes.
@@ -188,12 +193,11 @@ def _image_folders(data_dir: pathlib.Path) -> list[str]:
     return [f"{place}images" for place in below]
 
 
-def _split(name: str) -> str:
+def _named_split(name: str) -> str | None:
     parts = name.split("/")
     folder_name = parts[1] if parts[0] == "images" else parts[0]
     # A picture right in images/ lies in no folder of a split.
-    split = folder_split(folder_name) if len(parts) > 2 else None
-    return split or hashed_split(name)
+    return folder_split(folder_name) if len(parts) > 2 else None
 
 
 def _label_name(name: str) -> str:

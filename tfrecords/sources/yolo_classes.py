@@ -8,7 +8,7 @@ from tfrecords.errors import InputError
 from tfrecords.sources import folder
 from tfrecords.sources import source_file
 
-_YAML = "data.yaml"
+_YAMLS = ("data.yaml", "data.yml")
 _TEXTS = ("classes.txt", "obj.names", "labels/classes.txt")
 _MOST_BYTES = 1 << 20
 _DEPTH = 20
@@ -18,20 +18,21 @@ def class_names(data_dir: pathlib.Path) -> dict[int, str] | None:
     """Returns the names of the classes by number.
 
     Args:
-        data_dir: the folder in which data.yaml or a single *.yaml (`names`:
-            a list, or names by number), else classes.txt or obj.names (one
-            per line), is looked for.
+        data_dir: the folder in which data.yaml or a single *.yaml or *.yml
+            (`names`: a list, or names by number), else classes.txt or
+            obj.names (one per line), is looked for.
 
     Returns:
         None if there is no such file, or the yaml names no classes.
 
     Raises:
-        InputError: if a file is too long, is no yaml, or `names` is neither
-            a list nor a mapping of numbers to names.
+        InputError: if a file is too long, is no yaml, `names` is neither a
+            list nor a mapping of numbers to names, or a name is a truth value.
     """
-    yamls = sorted(path.name for path in data_dir.glob("*.yaml"))
+    paths = [*data_dir.glob("*.yaml"), *data_dir.glob("*.yml")]
+    yamls = sorted(path.name for path in paths)
     if len(yamls) != 1:
-        yamls = [name for name in yamls if name == _YAML]
+        yamls = [name for name in yamls if name in _YAMLS]
     for name in yamls:
         text = _text(data_dir, name)
         names = None if text is None else _from_yaml(text, data_dir / name)
@@ -82,6 +83,13 @@ def _from_yaml(text: str, path: pathlib.Path) -> dict[int, str] | None:
             f"{path}: `names` is {str(content['names'])[:80]}. Wanted: a list "
             "of names, or names by number."
         )
+    for number, name in names.items():
+        if isinstance(name, bool):
+            raise InputError(
+                f"{path}: the name of class {number} is read as {name}, for "
+                "so yaml takes yes, no, on, off, true and false. Put such "
+                'names in quotes: "no".'
+            )
     return {number: str(name) for number, name in names.items()}
 
 
