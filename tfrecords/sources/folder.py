@@ -30,7 +30,7 @@ _OTHER_SUFFIXES = (
     *(".arw", ".cr2", ".cr3", ".dng", ".nef", ".nrw", ".orf", ".pef", ".raf"),
     *(".rw2", ".srw"),
 )
-_NAMED_LINKS = 10  # or folders, in a line of the log
+_NAMED = 10  # links or folders, in a line of the log
 
 
 @dataclasses.dataclass
@@ -228,27 +228,24 @@ def _written_out(name: str) -> str:
 
 
 def _warn_of_links(data_dir: pathlib.Path, links: list[str]) -> None:
-    more = ", ..." if len(links) > _NAMED_LINKS else ""
     logging.warning(
-        "%d links lead outside of %s and are left out: %s%s. Copy what they "
+        "%d links lead outside of %s and are left out: %s. Copy what they "
         "lead to into the folder if it is wanted.",
-        len(links),
-        data_dir,
-        ", ".join(map(repr, links[:_NAMED_LINKS])),
-        more,
+        *(len(links), data_dir, _first(links)),
     )
 
 
 def _tell_of_own(data_dir: pathlib.Path, own: list[str]) -> None:
-    more = ", ..." if len(own) > _NAMED_LINKS else ""
     logging.info(
         "%d folders in %s hold runs or records, and are not searched for "
-        "pictures: %s%s.",
-        len(own),
-        data_dir,
-        ", ".join(map(repr, own[:_NAMED_LINKS])),
-        more,
+        "pictures: %s.",
+        *(len(own), data_dir, _first(own)),
     )
+
+
+def _first(names: list[str]) -> str:
+    more = ", ..." if len(names) > _NAMED else ""
+    return ", ".join(map(repr, names[:_NAMED])) + more
 
 
 def _warn_of_others(place: pathlib.Path, others: Mapping[str, int]) -> None:
