@@ -92,7 +92,18 @@ class FeatureVector(keras.layers.Layer):
     def call(
         self, images: keras.KerasTensor, training: bool | None = None
     ) -> keras.KerasTensor:
-        """Returns the feature vectors, [B, D] float32."""
+        """Returns the feature vectors, [B, D] float32.
+
+        Raises:
+            ValueError: if the images are integers: 255 is no white here.
+        """
+        images = ops.convert_to_tensor(images)
+        if not keras.backend.is_float_dtype(images.dtype):
+            raise ValueError(
+                "`images` must be floats in [0, 1]. Received: "
+                f"{keras.backend.standardize_dtype(images.dtype)}; divide "
+                "grays of 0 to 255 by 255."
+            )
         images = ops.cast(images, "float32")
         if tuple(images.shape[1:3]) != self._size:
             images = ops.image.resize(images, self._size, antialias=True)

@@ -11,14 +11,21 @@ from collections.abc import Iterator
 from tfrecords import files
 from tfrecords.errors import InputError
 
+# What a module is made of: saved_model.pb and what TensorFlow and the export
+# write beside it.
+_MARK = "saved_model.pb"
+_OWN = {_MARK, "fingerprint.pb", "variables", "assets", "assets.extra"}
+_OWN |= {"keras.json", "README.md"}
+_NAMED = 3  # files, in a message
+
 
 @contextlib.contextmanager
 def replacing_module(module_dir: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Yields a temporary path; it becomes `module_dir` when all went well.
 
     Raises:
-        InputError: if something other than a module is at `module_dir`, or
-            the disk is full.
+        InputError: if something other than a module is at `module_dir`, a
+            module's folder holds files of others, or the disk is full.
     """
     _check_place(pathlib.Path(module_dir))
     with files.replacing(module_dir) as temporary_dir:
@@ -29,14 +36,15 @@ def _check_place(module_dir: pathlib.Path) -> None:
     """Refuses to replace what is not a module."""
     if module_dir.is_dir():
         names = {entry.name for entry in module_dir.iterdir()}
-        if not names or "saved_model.pb" in names:
+        others = sorted(names - _OWN if _MARK in names else names)
+        if not others:
             return
-        found = f"a folder with other files ({min(names)}, ...)"
+        found = f"a folder with other files ({', '.join(others[:_NAMED])})"
     elif module_dir.exists():
         found = "a file"
     else:
         return
     raise InputError(
-        f"{module_dir} is {found}; wanted a new or empty folder, or a "
-        "module to replace. Choose another folder or move it away."
+        f"{module_dir} is {found}; wanted a new or empty folder, or a module "
+        "and nothing else, to replace. Choose another folder or move them away."
     )

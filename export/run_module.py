@@ -40,7 +40,7 @@ def save_module(
         backbone.neck,
         backbone.image_size,
         module_dir,
-        run.config.training.weight_decay,
+        run.config.training.neck_decay_to_zero,
         run.frozen_neck if joined else None,
         options.inference_precision,
         model_card(facts_of_run(run, module_dir, options)),

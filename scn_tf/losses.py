@@ -31,6 +31,11 @@ def pair_losses(
             "`prediction` and `target` must be [pairs, features]. Received: "
             f"{prediction.shape} and {target.shape}."
         )
+    if prediction.shape[-1] != target.shape[-1]:
+        raise ValueError(
+            "`prediction` and `target` must have as many features. Received: "
+            f"{prediction.shape[-1]} and {target.shape[-1]}."
+        )
     squared = ops.square(prediction - target)  # [P, D]
     if reduction == "sum":
         return ops.sum(squared, axis=-1)

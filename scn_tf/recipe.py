@@ -53,6 +53,13 @@ class TrainOptions:
         """Whether the spatial context module alone learns, to the end."""
         return 0 < self.epochs <= self.head_epochs
 
+    @property
+    def neck_decay_to_zero(self) -> float:
+        """Weight decay of the neck; 0 where it is pulled to its start."""
+        if self.neck_decay == "start":
+            return 0.0
+        return self.weight_decay * self.neck_decay_factor
+
     def rate(self, epoch: int) -> float:
         """Learning rate of `epoch`, counted from 0."""
         drop = self.drop_factor if epoch >= self.drop_epoch else 1.0

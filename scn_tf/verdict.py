@@ -88,6 +88,11 @@ def _notes(run: Run) -> list[str]:
         notes.append(
             "No pairs were held out: the losses are of training pairs."
         )
+    if config.checkpoint == "best":
+        notes.append(
+            "The checkpoint is the one of the lowest loss on held-out pairs, "
+            "which the losses are of as well (--checkpoint=best)."
+        )
     if config.neck_blend < 1:
         notes.append(
             f"Judged is a network {config.neck_blend:g} of the way from where "

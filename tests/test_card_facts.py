@@ -46,6 +46,28 @@ def test_the_facts_are_those_of_the_run(run):
     assert "--seed=0" in facts.flags_text
 
 
+def test_whether_anything_was_learned_is_seen_in_the_weights(run):
+    assert facts_of(run).has_learned
+    run.backbone.neck.set_weights(run.frozen_neck.get_weights())
+    assert not facts_of(run).has_learned
+
+
+@pytest.mark.parametrize(
+    "decay, factor, wanted",
+    [("zero", 1.0, 5e-4), ("zero", 4.0, 2e-3), ("start", 2000.0, 0.0)],
+)
+def test_the_decay_is_what_pulled_the_neck_to_zero(run, decay, factor, wanted):
+    config = run.config
+    training = dataclasses.replace(
+        config.training,
+        weight_decay=5e-4,
+        neck_decay=decay,
+        neck_decay_factor=factor,
+    )
+    run.config = dataclasses.replace(config, training=training)
+    assert facts_of(run).weight_decay == pytest.approx(wanted)
+
+
 def test_joined_features_are_twice_as_many(run):
     assert facts_of(run, ExportOptions("joined")).num_features == 32
 

@@ -13,7 +13,7 @@ from scn_tf.embedding.feature_files import read_features
 from scn_tf.embedding.feature_files import write_features
 from tfrecords.errors import InputError
 
-NAMES = ["a.jpg", 'b,"c".jpg', "d\u00e9.jpg"]
+NAMES = ["a\r.jpg", 'b,"c".jpg', "d\u00e9\n.jpg"]
 LABELS = ["cat", "cat,dog", ""]
 
 
@@ -38,6 +38,15 @@ def test_npy_comes_back_with_names_and_columns(table, tmp_path):
         {"labels": LABELS},
         {"key": "k"},
     )
+
+
+def test_odd_bytes_in_the_name_of_a_folder_are_written_too(tmp_path):
+    """Python has them as lone surrogates, which UTF-8 does not know."""
+    about = {"images": "/photographs/caf\udce9"}
+    features = np.zeros((1, 2), np.float32)
+    table = FeatureTable(["a.jpg"], {}, features, about)
+    write_features(table, tmp_path / "f.npy")
+    assert read_features(tmp_path / "f.npy").about == about
 
 
 def test_csv_has_every_digit_of_a_float(table, tmp_path):

@@ -32,9 +32,12 @@ def test_a_training_loss_that_is_not_finite_fails(tmp_path):
     hub_layer.sequential_frozen(folder, IMAGES, tmp_path)
 
 
-def test_weights_that_do_not_learn_fail(tmp_path):
-    folder = save_foreign_module(tmp_path / "module", penalty=False, scale=0.0)
-    with pytest.raises(ConsumerError, match="no weight moved"):
+@pytest.mark.parametrize("penalty", [False, True])
+def test_weights_that_do_not_learn_fail(tmp_path, penalty):
+    """Also where the weight decay moves them."""
+    folder = tmp_path / "module"
+    save_foreign_module(folder, penalty=penalty, scale=0.0)
+    with pytest.raises(ConsumerError, match="no weight was moved by images"):
         hub_layer.functional_tuned(folder, IMAGES, tmp_path)
 
 

@@ -67,6 +67,13 @@ def test_it_gives_what_the_module_gives(module_dir, joined_dir, size):
         np.testing.assert_allclose(features, wanted, rtol=1e-6)
 
 
+def test_grays_of_a_byte_are_refused(module_dir):
+    """As the module itself does: its white is 1."""
+    grays = np.zeros((1, 8, 8, 3), np.uint8)
+    with pytest.raises(ValueError, match="floats in .0, 1.*Received: uint8"):
+        FeatureVector(module_dir)(grays)
+
+
 def test_a_half_precision_module_gives_the_same_too(tmp_path):
     folder = write_small_module(tmp_path / "half", precision="bfloat16")
     wanted = tf.saved_model.load(str(folder))(small_images()).numpy()

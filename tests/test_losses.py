@@ -28,3 +28,11 @@ def test_unknown_reduction_is_refused():
 def test_vectors_without_a_pair_axis_are_refused():
     with pytest.raises(ValueError, match="pairs, features"):
         pair_losses(PREDICTION[0], TARGET[0])
+
+
+def test_one_number_is_not_held_against_many():
+    """They would broadcast."""
+    with pytest.raises(ValueError, match="as many features.*2 and 1"):
+        pair_losses(PREDICTION, TARGET[:, :1])
+    with pytest.raises(ValueError, match="as many features.*1 and 2"):
+        pair_losses(PREDICTION[:, :1], TARGET)

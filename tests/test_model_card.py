@@ -35,6 +35,7 @@ FACTS = CardFacts(
     },
     manifest=MANIFEST,
     train_splits=("train",),
+    weight_decay=5e-4,
 )
 
 
@@ -152,6 +153,7 @@ def test_what_is_not_known_says_so():
         environment=None,
         manifest=None,
         train_splits=(),
+        weight_decay=None,
     )
     assert "Not evaluated." in text
     assert "Not known: the records have no manifest." in text
@@ -162,3 +164,19 @@ def test_what_is_not_known_says_so():
     assert "flags.txt: not known." in text
     assert "weight decay: not known" in text
     assert "not known." in card(environment={"packages": 3})
+
+
+def test_a_network_that_learned_nothing_is_not_called_trained():
+    assert "from layer `fc6` on trained by" in card()
+    text = card(has_learned=False)
+    assert "features of the network vgg19 as it came." in text
+    assert "All layers are as they came." in text
+    assert "trained by" not in text and "Trained from" not in text
+
+
+def test_the_pull_of_the_weights_is_told_as_it_was():
+    flags = {**FACTS.flags, "neck_decay": "start", "neck_decay_factor": 2000}
+    text = card(flags=flags, weight_decay=0.0)
+    assert "| `neck_decay` | start |" in text
+    assert "| `neck_decay_factor` | 2000 |" in text
+    assert "weight decay: 0.0" in text

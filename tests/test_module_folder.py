@@ -21,6 +21,15 @@ def test_a_folder_of_other_files_is_not_replaced(tmp_path):
     assert keepsake.read_text() == "years of work"
 
 
+def test_files_that_were_put_beside_a_module_are_not_lost(tmp_path):
+    write(tmp_path / "module")
+    for name in ("README.md", "keras.json", "LICENSE", "features.onnx"):
+        (tmp_path / "module" / name).write_text("mine")
+    with pytest.raises(InputError, match="LICENSE, features.onnx.*move them"):
+        write(tmp_path / "module")
+    assert (tmp_path / "module" / "LICENSE").read_text() == "mine"
+
+
 def test_a_file_in_the_place_of_the_module_is_not_replaced(tmp_path):
     (tmp_path / "module").write_text("years of work")
     with pytest.raises(InputError, match="module is a file"):

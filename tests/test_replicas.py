@@ -20,5 +20,5 @@ def test_both_replicas_learn_alike(tmp_path):
 
 def test_what_is_wrong_is_one_line(tmp_path):
     folder = save_foreign_module(tmp_path / "module", penalty=False, scale=0.0)
-    with pytest.raises(ConsumerError, match="^no weight moved"):
+    with pytest.raises(ConsumerError, match="^no weight was moved"):
         hub_layer.two_replicas(folder, IMAGES, tmp_path)

@@ -96,6 +96,12 @@ def test_training_on_a_part_is_told(judged):
     assert protocol["trained_on"] == "420 photographs of train"
 
 
+def test_a_checkpoint_that_the_losses_chose_is_told(judged):
+    protocol = judged("--checkpoint=best")
+    (note,) = [n for n in protocol["notes"] if "--checkpoint=best" in n]
+    assert "lowest loss on held-out pairs" in note
+
+
 def test_what_is_to_be_exported_is_judged(command, demo_run, tmp_path):
     for name in ("checkpoints", "environment.json", "records"):
         (tmp_path / name).symlink_to(demo_run / name)

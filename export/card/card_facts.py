@@ -11,6 +11,8 @@ import os
 import pathlib
 from collections.abc import Mapping
 
+import numpy as np
+
 from export.endpoints import OUTPUT
 from export.endpoints import with_endpoints
 from scn_tf.export_flags import ExportOptions
@@ -49,6 +51,8 @@ class CardFacts:
         manifest: of its records; None if they have none.
         train_splits: the splits that it was trained on.
         verdict: of its verdict.json; None if it has none.
+        weight_decay: that the module declares; None: not known.
+        has_learned: whether a weight of it is another than it came with.
     """
 
     module_name: str
@@ -67,6 +71,8 @@ class CardFacts:
     manifest: Manifest | None = None
     train_splits: tuple[str, ...] = ()
     verdict: Mapping | None = None
+    weight_decay: float | None = None
+    has_learned: bool = True
 
 
 def facts_of_run(
@@ -100,6 +106,13 @@ def facts_of_run(
         manifest=manifest,
         train_splits=run.train_splits if manifest else (),
         verdict=_object(config.run_dir / "verdict.json"),
+        weight_decay=config.training.neck_decay_to_zero,
+        has_learned=not all(
+            np.array_equal(weight, first)
+            for weight, first in zip(
+                backbone.neck.weights, run.frozen_neck.weights, strict=True
+            )
+        ),
     )
 
 

@@ -25,7 +25,9 @@ _RECIPE = {
     "neck_rate": "factor on it for the network's trained layers",
     "neck_blend": "share of what they learned that they keep",
     "momentum": "of SGD",
-    "weight_decay": "pull of the weights to zero",
+    "weight_decay": "pull of the weights",
+    "neck_decay": "where to, of the network's trained layers",
+    "neck_decay_factor": "factor on it for them",
     "offset_gain": "factor on offsets; 0 is blind to them",
     "offset_unit": "unit of offsets",
     "offset_control": "whether offsets were spoiled as a control",
@@ -78,13 +80,20 @@ def model_card(facts: CardFacts) -> str:
 
 
 def _sentence(facts: CardFacts) -> str:
+    given = (
+        f"A picture goes in, {facts.num_features:,} numbers come out: "
+        f"features of the network {facts.backbone}"
+    )
+    if not facts.has_learned:
+        return (
+            f"{given} as it came. Nothing that was learned by {_PAPER} is in "
+            "it."
+        )
     first = f"from layer `{facts.cut}` on"
     trained = "all of it" if facts.cut == "input" else first
     return (
-        f"A picture goes in, {facts.num_features:,} numbers come out: "
-        f"features of the network {facts.backbone}, {trained} trained by "
-        f"{_PAPER}, which predict what lies at an offset from an image "
-        "patch."
+        f"{given}, {trained} trained by {_PAPER}, which predict what lies at "
+        "an offset from an image patch."
     )
 
 
@@ -110,7 +119,7 @@ def _use(facts: CardFacts) -> list[str]:
 
 def _contract(facts: CardFacts) -> list[str]:
     size, length = facts.image_size, facts.num_features
-    decay = facts.flags.get("weight_decay", _UNKNOWN)
+    decay = _UNKNOWN if facts.weight_decay is None else facts.weight_decay
     joined = facts.options.export_features == "joined"
     lines = [
         "Images: float32 [batch, height, width, 3], RGB in [0, 1]. Any height "
@@ -186,7 +195,9 @@ def _origin(facts: CardFacts) -> str:
     known = [f"{name} {text}" for name, text in versions.items() if text]
     size = facts.image_size
     held = "No layer was held: the training began at the input."
-    if facts.cut != "input":
+    if not facts.has_learned:
+        held = "All layers are as they came."
+    elif facts.cut != "input":
         held = (
             f"Trained from `{facts.cut}` on (`train_from`); the layers before "
             "it are as they came."

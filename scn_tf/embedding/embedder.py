@@ -83,7 +83,7 @@ def embed_pictures(
         InputError: if a picture is bad and none shall be skipped.
     """
     total = len(pictures.names)
-    done, num_computed = [], 0
+    results, num_computed = _Results(total, module.num_features), 0
     with (
         tqdm(
             total=total,
@@ -112,8 +112,40 @@ def embed_pictures(
                 )
             if is_new:
                 parts.write(rows, part)
-            done.append(part)
-    return _joined(done, pictures, num_computed)
+            results.add(part)
+    return results.embedding(pictures, num_computed)
+
+
+class _Results:
+    """The features of parts, in one array from the start.
+
+    There may be as many as the memory takes, once.
+    """
+
+    def __init__(self, num_pictures: int, num_features: int) -> None:
+        self._rows = np.empty(num_pictures, np.int64)
+        self._features = np.empty([num_pictures, num_features], np.float32)
+        self._number = 0
+        self._bad = []
+
+    def add(self, part: Part) -> None:
+        end = self._number + len(part.rows)
+        self._rows[self._number : end] = part.rows
+        self._features[self._number : end] = part.features
+        self._number = end
+        self._bad += zip(part.bad_rows, part.reasons, strict=True)
+
+    def embedding(self, pictures: Pictures, num_computed: int) -> Embedding:
+        bad = [
+            (pictures.names[row], _reason(pictures.names[row], str(reason)))
+            for row, reason in self._bad
+        ]
+        return Embedding(
+            rows=self._rows[: self._number],
+            features=self._features[: self._number],
+            left_out=(*pictures.left_out, *bad),
+            num_computed=num_computed,
+        )
 
 
 def _is_mended(pictures: Pictures, part: Part) -> bool:
@@ -206,22 +238,6 @@ def _embed(
         features=np.concatenate(features),
         bad_rows=np.array(list(bad), np.int64),
         reasons=np.array(list(bad.values()), dtype=np.str_),
-    )
-
-
-def _joined(
-    done: list[Part], pictures: Pictures, num_computed: int
-) -> Embedding:
-    bad = [
-        (pictures.names[row], _reason(pictures.names[row], str(reason)))
-        for part in done
-        for row, reason in zip(part.bad_rows, part.reasons, strict=True)
-    ]
-    return Embedding(
-        rows=np.concatenate([part.rows for part in done]),
-        features=np.concatenate([part.features for part in done]),
-        left_out=(*pictures.left_out, *bad),
-        num_computed=num_computed,
     )
 
 

@@ -165,7 +165,8 @@ def _write_npy(table: FeatureTable, path: pathlib.Path) -> None:
     with replacing(path) as temporary, open(temporary, "wb") as file:
         np.save(file, features, allow_pickle=False)
         with replacing(path.with_suffix(".json")) as beside:
-            beside.write_text(text, encoding="utf-8")
+            # A name's odd bytes become escapes, which JSON has as well.
+            beside.write_text(text, "utf-8", errors="backslashreplace")
 
 
 def _write_csv(table: FeatureTable, path: pathlib.Path) -> None:
@@ -177,7 +178,7 @@ def _write_csv(table: FeatureTable, path: pathlib.Path) -> None:
         replacing(path) as temporary,
         open(temporary, "w", newline="", encoding="utf-8") as file,
     ):
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(file)  # quotes both characters of its line ends
         writer.writerow(header)
         for row, numbers in zip(texts, table.features, strict=True):
             writer.writerow([*row, *(_FLOAT32 % n for n in numbers.tolist())])

@@ -60,8 +60,9 @@ class LinearSvmProtocol:
         grid = ", ".join(f"{c:g}" for c in sorted(self.c_grid))
         return (
             f"per class from {grid} by {self.folds}-fold stratified "
-            "cross-validation of AP on the training part; a tie takes the "
-            f"smaller; C = {FIXED_C:g} below two positives"
+            "cross-validation of AP on the rows of the training part, crops "
+            "of one photograph in any folds; a tie takes the smaller; C = "
+            f"{FIXED_C:g} below two positives"
         )
 
 
