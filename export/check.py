@@ -28,6 +28,7 @@ from absl import flags
 
 from export.comparison import check_module
 from export.comparison import ConsumerResult
+from export.comparison import exact_products
 from export.comparison import first_line
 from export.comparison import num_bytes
 from export.comparison import size_ratio
@@ -71,6 +72,11 @@ def _flags() -> flags.FlagValues:
 
 
 def _check(values: flags.FlagValues, module_dir: str) -> int:
+    with exact_products():
+        return _check_all(values, module_dir)
+
+
+def _check_all(values: flags.FlagValues, module_dir: str) -> int:
     side = values.size or own_size(module_dir) or _USUAL_SIZE
     shape = (values.images, side, side, 3)
     try:

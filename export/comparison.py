@@ -4,12 +4,14 @@ In: the folder of a module, images, the features they should have. Out: one
 result per consumer: how far its features are, how fast and how large.
 """
 
+import contextlib
 import dataclasses
 import os
 import pathlib
 import tempfile
 import time
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
 
 import numpy as np
@@ -24,6 +26,9 @@ from export.keras_description import read_description
 from tfrecords.errors import InputError
 
 TOLERANCE = 1e-5
+# GPUs add up in another order in every program that computes the same. Not
+# measured: no GPU was at hand.
+GPU_TOLERANCE = 1e-4
 # Where a module rounds its activations to half precision, it depends on the
 # consumer how often.
 HALF_TOLERANCE = 0.03
@@ -90,11 +95,30 @@ def check_module(
 
 
 def _tolerance(module_dir: str | os.PathLike) -> float:
+    exact = TOLERANCE
+    if tf.config.list_physical_devices("GPU"):
+        exact = GPU_TOLERANCE
     try:
         precision = read_description(module_dir)["inference_precision"]
     except (InputError, KeyError):
-        return TOLERANCE  # a module of others
-    return TOLERANCE if precision == "float32" else HALF_TOLERANCE
+        return exact  # a module of others
+    return exact if precision == "float32" else HALF_TOLERANCE
+
+
+@contextlib.contextmanager
+def exact_products() -> Iterator[None]:
+    """Multiplies float32 as float32 inside.
+
+    By themselves GPUs round factors to 10 bits first (TensorFloat-32): two
+    programs of one network then differ by a thousandth.
+    """
+    switch = tf.config.experimental.enable_tensor_float_32_execution
+    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    switch(False)
+    try:
+        yield
+    finally:
+        switch(before)
 
 
 def _result(

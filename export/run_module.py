@@ -13,6 +13,7 @@ from export.card.card_facts import facts_of_run
 from export.card.model_card import model_card
 from export.comparison import check_module
 from export.comparison import ConsumerResult
+from export.comparison import exact_products
 from export.comparison import size_ratio
 from export.feature_module import save_feature_vector
 from scn_tf.export_flags import ExportOptions
@@ -68,6 +69,16 @@ def compare_module(
     Returns:
         Numbers for the run's log, and the consumers that are not right.
     """
+    with exact_products():
+        return _compare(run, module_dir, options, images)
+
+
+def _compare(
+    run: Run,
+    module_dir: str | os.PathLike,
+    options: ExportOptions,
+    images: np.ndarray,
+) -> tuple[dict[str, object], list[ConsumerResult]]:
     expected = _features(run, options, images)
     rounding = None
     if options.inference_precision != "float32":

@@ -2,9 +2,9 @@
 
 In: numbers of shards, patches in order, networks, each on a device. Out: the
 shards on disk. Patches are read once, in one stream; each batch goes to the
-next device that is free. What a batch gives depends neither on the device nor
-on when it is done, so the shards have the same bytes whatever the number of
-devices.
+next device that is free. What a batch gives depends neither on which of equal
+devices takes it nor on when, so the shards have the same bytes whatever the
+number of processors. (GPUs may round otherwise in every process.)
 """
 
 import queue

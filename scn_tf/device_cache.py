@@ -77,11 +77,10 @@ def device_cache(
         cache: with trunk features.
         strategy: of the run.
     """
-    devices = local_devices(strategy)
     nbytes = cache.features.nbytes + cache.targets.nbytes
-    if not all(map(_is_accelerator, devices)):
+    if not on_accelerators(strategy):
         return None
-    for device in devices:
+    for device in local_devices(strategy):
         if not _has_room(device, 2 * nbytes):
             logging.info(
                 "The cache (%.1f GiB) would take more than half of the "
@@ -89,7 +88,17 @@ def device_cache(
                 *(nbytes / 2**30, device or "the GPU"),
             )
             return None
-    return DeviceCache(cache, strategy)
+    try:
+        return DeviceCache(cache, strategy)
+    except tf.errors.ResourceExhaustedError:
+        # What is free need not be free in one piece.
+        logging.info("The cache fits on no device; it is held on the host.")
+        return None
+
+
+def on_accelerators(strategy: tf.distribute.Strategy) -> bool:
+    """Whether a strategy computes on nothing but GPUs and their like."""
+    return all(map(_is_accelerator, local_devices(strategy)))
 
 
 def _is_accelerator(device: str) -> bool:
@@ -126,5 +135,12 @@ def _placed(rows: np.ndarray | ShardedArray, device: str) -> tf.Variable:
         step = max(_CHUNK_BYTES // max(rows[:1].nbytes, 1), 1)
         for start in range(0, len(rows), step):
             chunk = rows[start : start + step]
-            variable[start : start + len(chunk)].assign(chunk)
+            # Not `variable[...].assign`: that copies the whole variable first.
+            tf.raw_ops.ResourceStridedSliceAssign(
+                ref=variable.handle,
+                begin=[start],
+                end=[start + len(chunk)],
+                strides=[1],
+                value=chunk,
+            )
     return variable

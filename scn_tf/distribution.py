@@ -9,6 +9,8 @@ issue 20585); our loop does.
 import functools
 import json
 import os
+import pathlib
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -29,6 +31,9 @@ _LOST = (
 )
 
 
+_DRIVER = pathlib.Path("/proc/driver/nvidia/version")
+
+
 def make_strategy(devices: Sequence[str]) -> tf.distribute.Strategy:
     """Returns the strategy of this process; call it before anything else.
 
@@ -47,7 +52,9 @@ def make_strategy(devices: Sequence[str]) -> tf.distribute.Strategy:
                 "all devices that it sees. Leave the flag out, and hide the "
                 "others from it: CUDA_VISIBLE_DEVICES=0."
             )
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        strategy = tf.distribute.MultiWorkerMirroredStrategy(
+            communication_options=_communication()
+        )
         logging.info(
             "Worker %d of %d, %d replicas.",
             worker_index(),
@@ -65,12 +72,30 @@ def make_strategy(devices: Sequence[str]) -> tf.distribute.Strategy:
                 f"--devices={','.join(devices)}: there is no {name}. Known "
                 f"here: {', '.join(sorted(known))}."
             )
+    if not gpus and _DRIVER.exists():
+        logging.warning(
+            "This machine has NVIDIA's driver, but TensorFlow finds no GPU. "
+            "Are its CUDA libraries installed (BUILD.md, 'On a machine with "
+            "NVIDIA GPUs'), and does CUDA_VISIBLE_DEVICES hide none?"
+        )
     logging.info("Training on %s.", ", ".join(chosen))
     if len(chosen) > 1:
         return _mirrored(tuple(chosen))
     if devices:
         return tf.distribute.OneDeviceStrategy(f"/device:{_short(chosen[0])}")
     return tf.distribute.get_strategy()
+
+
+def _communication() -> tf.distribute.experimental.CommunicationOptions:
+    """How workers add up gradients: on GPUs by NVIDIA's NCCL.
+
+    Left to itself TensorFlow takes its own ring through the hosts' memory.
+    """
+    kinds = tf.distribute.experimental.CommunicationImplementation
+    gpus = tf.config.list_physical_devices("GPU")
+    return tf.distribute.experimental.CommunicationOptions(
+        implementation=kinds.NCCL if gpus else kinds.AUTO
+    )
 
 
 @functools.cache
@@ -155,16 +180,24 @@ def gather(
     values = np.asarray([values], np.float64)
     if num_workers() == 1:
         return values
+    collected = _collector(strategy)(tf.constant(values))
+    return np.asarray(strategy.experimental_local_results(collected)[0])
+
+
+@functools.lru_cache(maxsize=1)  # traced once, it is called all the time
+def _collector(
+    strategy: tf.distribute.Strategy,
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    def own(values: tf.Tensor) -> tf.Tensor:
+        context = tf.distribute.get_replica_context()
+        # Each its own tensor: of one for all TensorFlow gathers one.
+        return context.all_gather(tf.identity(values), axis=0)
 
     @tf.function
-    def collect() -> tf.Tensor:
-        def own() -> tf.Tensor:
-            context = tf.distribute.get_replica_context()
-            return context.all_gather(tf.constant(values), axis=0)
+    def collect(values: tf.Tensor) -> tf.Tensor:
+        return strategy.run(own, args=(values,))
 
-        return strategy.run(own)
-
-    return np.asarray(strategy.experimental_local_results(collect())[0])
+    return collect
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from scn_tf.batches import PairSampler
 from scn_tf.batches import Shares
 from scn_tf.device_cache import device_cache
 from scn_tf.device_cache import DeviceCache
+from scn_tf.device_cache import on_accelerators
 from scn_tf.distribution import num_workers
 from scn_tf.distribution import worker_index
 from scn_tf.feature_cache import FeatureCache
@@ -31,7 +32,8 @@ from scn_tf.run import Run
 from scn_tf.working_copy import working_copy
 from scn_tf.working_copy import WorkingCopies
 
-# A compiled step is compiled again for every new number of patches.
+# A compiled step is compiled again for every new number of patches, and on
+# GPUs convolutions are tuned anew.
 _NODE_MULTIPLE = 32
 
 
@@ -121,7 +123,8 @@ def _cached(run: Run, multiple: int) -> tuple[inputs.Fill, DeviceCache | None]:
 
 def node_multiple(run: Run) -> int:
     """Numbers of nodes in a batch are multiples of this one."""
-    return _NODE_MULTIPLE if run.config.training.jit_compile else 1
+    compiled = run.config.training.jit_compile
+    return _NODE_MULTIPLE if compiled or on_accelerators(run.strategy) else 1
 
 
 def distributed_batches(

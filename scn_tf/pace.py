@@ -18,8 +18,10 @@ from tfrecords.errors import InputError
 # Calls of about this length: progress moves, signals are soon noticed.
 _SECONDS_PER_CALL = 0.3
 _MOST_STEPS = 100
-# The first of them compiles the step.
+# The first of them compiles the step. Calls after which the pace is set: the
+# early ones may have been slowed by what a device does once.
 _MEASURED_CALLS = 3
+_SET_AFTER = tuple(_MEASURED_CALLS * 2**turn for turn in range(6))
 _STEPS_OF_WORKERS = 10
 
 
@@ -192,7 +194,9 @@ class Pace:
         # nothing is compiled in their time.
         first = max(self.profile.start - 1, 0)
         self._alone = range(first, self.profile.stop)
-        self._calls_to_measure = 0 if fixed else _MEASURED_CALLS
+        self._is_fixed = bool(fixed)
+        self._calls = 0
+        self._fastest = float("inf")  # seconds of a step
         self.chunk_steps = fixed or 1
         self._saved = time.monotonic()
 
@@ -219,16 +223,20 @@ class Pace:
         return step in self._alone
 
     def took(self, steps: int, seconds: float) -> None:
-        """Learns from the first calls how long steps take.
+        """Learns from the calls so far how long steps take.
 
         Afterwards `chunk_steps` may be another number.
         """
-        if not self._calls_to_measure:
+        self._calls += 1
+        if self._is_fixed or self._calls == 1:
             return
-        self._calls_to_measure -= 1
-        if not self._calls_to_measure:
-            wanted = _SECONDS_PER_CALL * steps / max(seconds, 1e-6)
-            self.chunk_steps = max(1, min(int(wanted), _MOST_STEPS))
+        self._fastest = min(self._fastest, max(seconds, 1e-6) / steps)
+        if self._calls in _SET_AFTER:
+            wanted = int(_SECONDS_PER_CALL / self._fastest)
+            wanted = max(1, min(wanted, _MOST_STEPS))
+            # A new number costs a new stream of batches.
+            if not self.chunk_steps / 2 < wanted < self.chunk_steps * 2:
+                self.chunk_steps = wanted
 
     def should_save(self, step: int) -> bool:
         """Whether the state after `step` steps is to be saved."""

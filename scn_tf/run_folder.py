@@ -20,6 +20,7 @@ _FREE = (
     *("run_dir", "epochs", "devices", "records_dir", "data_dir", "weights"),
     *("num_workers", "beam_options", "on_bad_image", "on_bad_record"),
     *("save_every", "keep", "checkpoint", "steps_per_call", "profile"),
+    "accumulate",
     *("cache_memory", "cache_dir", "picture_every", "judge_on"),
     *("svm_c", "svm_normalize", "neck_blend"),
     *("export_features", "inference_precision"),

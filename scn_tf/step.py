@@ -62,6 +62,10 @@ def make_gradients(
     def gradients_of(parts: list[dict], variables: Sequence):
         loss, gradients = of_part(parts[0], variables)
         for part in parts[1:]:
+            # One after the other: side by side they would take the memory
+            # of all.
+            with tf.control_dependencies([loss, *gradients]):
+                part = tf.nest.map_structure(tf.identity, part)
             more, others = of_part(part, variables)
             loss += more
             gradients = [

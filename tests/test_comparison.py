@@ -11,6 +11,7 @@ from small_modules import write_small_module
 
 from export.comparison import check_module
 from export.comparison import ConsumerResult
+from export.comparison import exact_products
 from export.comparison import HALF_TOLERANCE
 from export.comparison import size_ratio
 from export.consumers import LOADING
@@ -162,3 +163,18 @@ def test_a_module_that_lists_no_variables_has_no_ratio(tmp_path):
     tf.saved_model.save(tf.Module(), str(tmp_path / "empty"))
     with pytest.raises(ValueError, match="lists no `variables`"):
         size_ratio(tmp_path / "empty")
+
+
+def test_products_are_exact_while_programs_are_compared():
+    enabled = tf.config.experimental.tensor_float_32_execution_enabled
+    switch = tf.config.experimental.enable_tensor_float_32_execution
+    before = enabled()
+    try:
+        for was in (True, False):
+            switch(was)
+            with pytest.raises(KeyError), exact_products():
+                assert not enabled()
+                raise KeyError
+            assert enabled() == was
+    finally:
+        switch(before)

@@ -111,6 +111,15 @@ def test_an_accelerator_gives_half_of_its_memory(monkeypatch):
     assert asked == [2 * nbytes, 2 * nbytes]
 
 
+def test_a_cache_that_fits_in_no_one_piece_is_held_on_the_host(monkeypatch):
+    def full(*_):
+        raise tf.errors.ResourceExhaustedError(None, None, "full")
+
+    monkeypatch.setattr(module, "_is_accelerator", lambda device: True)
+    monkeypatch.setattr(module, "_placed", full)
+    assert device_cache(make_cache(), tf.distribute.get_strategy()) is None
+
+
 def test_room_is_what_can_be_taken(monkeypatch):
     assert module._has_room("", 10**6)
 

@@ -107,3 +107,29 @@ def test_alone_one_row_is_gathered(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     strategy = tf.distribute.get_strategy()
     assert distribution.gather(strategy, [1.0, 2.0]).tolist() == [[1.0, 2.0]]
+
+
+def test_a_driver_without_a_gpu_is_told_of(monkeypatch, tmp_path, caplog):
+    """The CUDA libraries are missing, most often; a CPU would train on."""
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    for path, told in ((tmp_path / "none", False), (tmp_path, True)):
+        monkeypatch.setattr(distribution, "_DRIVER", path)
+        caplog.clear()
+        distribution.make_strategy(())
+        assert ("TensorFlow finds no GPU" in caplog.text) == told
+
+
+@pytest.mark.parametrize("gpus, wanted", [([], "AUTO"), (["a GPU"], "NCCL")])
+def test_gradients_of_gpus_go_by_nccl(monkeypatch, gpus, wanted):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
+    assert distribution._communication().implementation.value == wanted
+
+
+def test_what_gathers_is_traced_once(monkeypatch):
+    cluster(monkeypatch)
+    strategy = distribution._mirrored(("CPU:0", "CPU:1"))
+    assert distribution.agree(strategy, 3.0) == [3.0, 3.0]
+    collect = distribution._collector(strategy)
+    assert distribution.agree(strategy, 5.0) == [5.0, 5.0]
+    assert distribution._collector(strategy) is collect
+    assert collect.experimental_get_tracing_count() == 1

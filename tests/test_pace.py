@@ -29,11 +29,25 @@ def test_first_calls_are_of_one_step_and_later_ones_fill_their_time():
     assert pace_after(PaceOptions(), 200, 100.0).chunk_steps == 1
 
 
-def test_what_was_measured_once_is_kept():
+def test_a_slow_call_later_changes_nothing():
     pace = pace_after(PaceOptions(), 200, 0.01)
     chunk = pace.chunk_steps
-    pace.took(chunk, 50.0)
-    assert pace.chunk_steps == chunk
+    for _ in range(30):
+        pace.took(chunk, 50.0)
+        assert pace.chunk_steps == chunk
+
+
+def test_slow_first_calls_do_not_set_the_pace_for_good():
+    """A GPU tunes its convolutions in the first calls of every shape."""
+    seconds = pace_module._SECONDS_PER_CALL
+    pace = pace_after(PaceOptions(), 200, 10 * seconds)
+    assert pace.chunk_steps == 1
+    chunks = set()
+    for _ in range(30):
+        pace.took(pace.chunk_steps, pace.chunk_steps * seconds / 20.5)
+        chunks.add(pace.chunk_steps)
+    assert pace.chunk_steps == 20
+    assert len(chunks) <= 3
 
 
 @pytest.mark.parametrize(

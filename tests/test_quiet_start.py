@@ -18,6 +18,13 @@ def test_nothing_is_written_on_a_good_start():
     assert result.stderr == ""
 
 
+def test_gpus_are_not_taken_whole():
+    name = "TF_FORCE_GPU_ALLOW_GROWTH"
+    for own, wanted in (("", "true"), (f"os.environ['{name}'] = 'no'", "no")):
+        code = f"import os\n{own}\n{QUIET}\nprint(os.environ['{name}'])"
+        assert run(code).stdout.strip() == wanted
+
+
 def test_what_is_written_later_still_shows():
     result = run(f"{QUIET}; import sys; sys.stderr.write('heard')")
     assert result.stderr == "heard"

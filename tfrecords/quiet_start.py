@@ -17,6 +17,8 @@ import tempfile
 def import_quietly() -> None:
     """Imports both and looks for GPUs; shows the lines on failure."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # By itself it takes all memory of all GPUs, in every process.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     sys.stderr.flush()
     kept_stderr = os.dup(2)
     silence = logging.NullHandler()
