@@ -213,9 +213,10 @@ def workers_watched() -> Iterator[None]:
         if num_workers() == 1:
             raise
         raise InputError(
-            "Another worker was lost, so this one ends too. What was saved "
-            "is kept: give the same command on all workers again and they "
-            f"continue from the last checkpoint. ({_first_line(error)})"
+            "Another worker was lost, or what all do together failed here, so "
+            "this one ends. What was saved is kept: give the same command on "
+            "all workers again and they continue from the last checkpoint. "
+            f"({_first_line(error)})"
         ) from error
 
 
