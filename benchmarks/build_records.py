@@ -104,12 +104,10 @@ def _bare_seconds(options: BuildOptions, source, keys) -> float:
 def _build(num_workers: int, **changes: object) -> Measured:
     """Builds in a process of its own, as a user would."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="build_records"))
-    own = {flag.name for flag in (_ROUNDS, _FEW_IMAGES)}
     values = {
         flag.name: flag.value
-        for module in ("tfrecords.options",)
-        for flag in flags.FLAGS.flags_by_module_dict()[module]
-        if flag.name not in own and flag.using_default_value is False
+        for flag in flags.FLAGS.flags_by_module_dict()["tfrecords.options"]
+        if not flag.using_default_value
     }
     values.update(changes, num_workers=num_workers, records_dir=folder / "r")
     command = [sys.executable, "-c", _PEAK, "build"]
