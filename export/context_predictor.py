@@ -2,10 +2,10 @@
 
     python -m export.context_predictor --run_dir=RUN --output=DIR
 
-In: trunk, neck and head of a run. The checkpoint, and how much the neck keeps
-of what it learned, are as the flags of the run say where nothing else is
-said; the head is never blended. Out: a TensorFlow 2 SavedModel, read without
-any of our code by `tf.saved_model.load`:
+In: trunk, neck and head of a run. The checkpoint is as the flags of the run say
+where nothing else is said. The neck keeps all that it learned, for the head was
+trained with it, where --neck_blend does not say otherwise. Out: a TensorFlow 2
+SavedModel, read without any of our code by `tf.saved_model.load`:
 
     predict(images, offsets)   [B, H, W, 3] patches, [B, 8] offsets -> h3,
                                [B, D], all float32
@@ -105,6 +105,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _export(values: flags.FlagValues) -> int:
+    if values.neck_blend == "":
+        values.neck_blend = 1.0
     run = open_named_run(values)
     config = run.config
     save_context_predictor(

@@ -6,6 +6,7 @@ In: the place of a module. Out: a temporary folder that takes its place.
 import contextlib
 import os
 import pathlib
+import re
 from collections.abc import Iterator
 
 from tfrecords import files
@@ -16,6 +17,8 @@ from tfrecords.errors import InputError
 _MARK = "saved_model.pb"
 _OWN = {_MARK, "fingerprint.pb", "variables", "assets", "assets.extra"}
 _OWN |= {"keras.json", "README.md"}
+# What systems and programs leave in any folder.
+_NOBODYS = re.compile(r"\.DS_Store|\.nfs.*|\.ipynb_checkpoints|\..*\.tmp")
 _NAMED = 3  # files, in a message
 
 
@@ -36,7 +39,11 @@ def _check_place(module_dir: pathlib.Path) -> None:
     """Refuses to replace what is not a module."""
     if module_dir.is_dir():
         names = {entry.name for entry in module_dir.iterdir()}
-        others = sorted(names - _OWN if _MARK in names else names)
+        others = sorted(names)
+        if _MARK in names:
+            others = sorted(
+                name for name in names - _OWN if not _NOBODYS.fullmatch(name)
+            )
         if not others:
             return
         found = f"a folder with other files ({', '.join(others[:_NAMED])})"

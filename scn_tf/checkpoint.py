@@ -5,19 +5,16 @@ In: Keras models and the optimizer. Out: numbered checkpoints in
 continues. The best on held-out pairs is kept beside them.
 """
 
-import contextlib
 import json
 import os
 import pathlib
 import re
 import shutil
-from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
 from absl import logging
 
-from tfrecords import folder_lock
 from tfrecords.errors import InputError
 from tfrecords.files import full_disk_named
 from tfrecords.files import remove_leftovers
@@ -81,28 +78,6 @@ class Checkpoints:
     def total(self) -> float:
         """Sum of the losses of the epoch that `step` lies in."""
         return float(self._total.numpy())
-
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """Keeps other processes from training in the same folder meanwhile.
-
-        Raises:
-            InputError: if one does.
-        """
-        if not self._writes:
-            yield
-            return
-        self._directory.mkdir(parents=True, exist_ok=True)
-        with contextlib.ExitStack() as stack:
-            try:
-                stack.enter_context(folder_lock.held(self._directory))
-            except folder_lock.HeldError as error:
-                raise InputError(
-                    f"{self._directory.parent} is being trained by another "
-                    "process. Wait for it or end it, then give the command "
-                    "again; it goes on from what is saved."
-                ) from error
-            yield
 
     def remove_leftovers(self) -> None:
         """Removes what a killed process left of unfinished checkpoints.

@@ -72,7 +72,7 @@ def make_strategy(devices: Sequence[str]) -> tf.distribute.Strategy:
                 f"--devices={','.join(devices)}: there is no {name}. Known "
                 f"here: {', '.join(sorted(known))}."
             )
-    if not gpus and _DRIVER.exists():
+    if not (gpus or devices) and _DRIVER.exists():
         logging.warning(
             "This machine has NVIDIA's driver, but TensorFlow finds no GPU. "
             "Are its CUDA libraries installed (BUILD.md, 'On a machine with "
@@ -190,7 +190,7 @@ def _collector(
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     def own(values: tf.Tensor) -> tf.Tensor:
         context = tf.distribute.get_replica_context()
-        # Each its own tensor: of one for all TensorFlow gathers one.
+        # A tensor of its own per replica: one that all share is gathered once.
         return context.all_gather(tf.identity(values), axis=0)
 
     @tf.function

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from tfrecords.errors import InputError
+from tfrecords.files import is_disk_full
 
 _PROCESS_GROUP = pathlib.Path("/proc/self/cgroup")
 _GROUPS = pathlib.Path("/sys/fs/cgroup")
@@ -40,6 +41,8 @@ def shortage_named() -> Iterator[None]:
     try:
         yield
     except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        if is_disk_full(error):
+            raise
         reason = (str(error).splitlines() or [""])[0][:_SHOWN]
         raise InputError(
             f"Memory ran out: {reason or 'nothing more is known'}. What is "

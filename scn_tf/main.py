@@ -63,14 +63,14 @@ def main(arguments: list[str]) -> int:
             print(driver.run())
             return 1 if driver.failures else 0
         run = stages.start(_config_of(flags.FLAGS))
-        with workers_watched():
+        with workers_watched(), shortage_named():
             if run.config.dry_run:
                 stages.build_records(run)
                 agree(run.strategy, 0.0)
                 print(dry_run_text(run))
                 return 0
             for stage in run.config.stages:
-                with run.log.stage(stage), shortage_named():
+                with run.log.stage(stage):
                     _STAGES[stage](run)
                 # The others wait for the chief, who may work alone.
                 agree(run.strategy, 0.0)

@@ -31,6 +31,9 @@ _DECISIVE = (
     *("neck_blend",),
     *("data_dir", "weights"),
 )
+# Of the free ones, those that change no result, and as what they are told of
+# in a digest: it held them when they were not free.
+_ALIKE = {"accumulate": "1"}
 # Where lies what a digest is held against.
 _PLACES = ("data_dir", "records_dir", "weights")
 # Of the free ones, those that decide what is trained.
@@ -140,9 +143,9 @@ def configuration(flags: dict[str, object]) -> str:
         flags: value by name, of every flag of the run.
     """
     decisive = {
-        name: text
+        name: _ALIKE.get(name, text)
         for name, text in _texts(flags).items()
-        if name in _DECISIVE or name not in _FREE
+        if name in _DECISIVE or name in _ALIKE or name not in _FREE
     }
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
 

@@ -27,8 +27,10 @@ from scn_tf.optimizer import make_optimizer
 from scn_tf.optimizer import MomentumSGD
 from scn_tf.run import Run
 from scn_tf.run_environment import record_environment
+from scn_tf.run_folder import is_trained
 from scn_tf.run_folder import refuse_other_run
 from scn_tf.run_folder import write_flags
+from scn_tf.run_lock import run_held
 from scn_tf.run_records import link_records
 from scn_tf.run_records import make_records
 from scn_tf.train import train as run_training
@@ -56,8 +58,12 @@ def start(config: Config) -> Run:
     require_weights(config.weights)
     if is_chief() and config.dry_run:
         refuse_other_run(config.run_dir, config.values)
-    elif is_chief():
+    elif is_chief() and is_trained(config.run_dir):
         write_flags(config.run_dir, config.values)
+    elif is_chief():
+        # Nothing is trained yet, but another process may be about to.
+        with run_held(config.run_dir):
+            write_flags(config.run_dir, config.values)
     logging.info("Run folder: %s", config.run_dir.resolve())
     return Run(config)
 
@@ -76,7 +82,15 @@ def train(run: Run, watch: Watch | None = None) -> None:
     Args:
         run: its networks are trained.
         watch: called at the start and after every epoch.
+
+    Raises:
+        InputError: if another process trains it, and see `scn_tf.train.train`.
     """
+    with run_held(run.config.run_dir):
+        _train(run, watch)
+
+
+def _train(run: Run, watch: Watch | None) -> None:
     config = run.config
     _record_environment(run)
     if is_chief():
@@ -109,10 +123,7 @@ def train(run: Run, watch: Watch | None = None) -> None:
     )
     optimizer.working = feed.working
     checkpoints = _checkpoints(run, optimizer)
-    with checkpoints.held():
-        run_training(
-            training, config.training, config.pace, checkpoints, run.log
-        )
+    run_training(training, config.training, config.pace, checkpoints, run.log)
 
 
 def _treat_neck(run: Run, optimizer: MomentumSGD) -> None:

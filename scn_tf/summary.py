@@ -123,4 +123,5 @@ def _is_of_now(run: Run, step: int | None, made: dict, *more: str) -> bool:
     }
     if step is not None:
         now["checkpoint_step"] = step
-    return all(made.get(name) == value for name, value in now.items())
+    # What an earlier version did not note is taken to be alike.
+    return all(made.get(name, value) == value for name, value in now.items())

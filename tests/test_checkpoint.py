@@ -190,17 +190,3 @@ def test_a_best_of_a_run_that_saved_nothing_is_forgotten(tmp_path):
     assert list(tmp_path.iterdir()) == []
     again.forget_best()
     assert again.save_if_best(100, 1)
-
-
-def test_of_two_processes_one_trains(tmp_path):
-    folder = tmp_path / "run" / "checkpoints"
-    other = Checkpoints(folder, *parts(), writes=False)
-    with Checkpoints(folder, *parts()).held():
-        with pytest.raises(InputError, match="run is being trained by another"):
-            with Checkpoints(folder, *parts()).held():
-                raise AssertionError("two trainings at once")
-        with other.held():  # A worker that writes nothing.
-            pass
-    with Checkpoints(folder, *parts()).held():
-        pass
-    assert list(folder.iterdir()) == []

@@ -2,6 +2,7 @@
 
 import builtins
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -58,6 +59,12 @@ def test_csv_has_every_digit_of_a_float(table, tmp_path):
     assert [row[1] for row in rows] == LABELS
     numbers = np.array([row[2:] for row in rows]).astype(np.float32)
     np.testing.assert_array_equal(numbers, table.features)
+
+
+def test_lines_of_a_csv_end_as_they_always_did(table, tmp_path):
+    plain = dataclasses.replace(table, names=["a.jpg", "b.jpg", "c.jpg"])
+    write_features(plain, tmp_path / "f.csv")
+    assert b"\r" not in (tmp_path / "f.csv").read_bytes()
 
 
 def test_parquet_has_a_list_of_features_per_row(table, tmp_path):

@@ -117,11 +117,12 @@ def test_what_a_living_process_writes_is_kept(tmp_path):
 
 
 @pytest.mark.parametrize("hours, is_kept", [(1, True), (25, False)])
+@pytest.mark.parametrize("space", [".0123abcd", ""])
 def test_what_is_written_elsewhere_is_kept_for_a_day(
-    tmp_path, dead_id, hours, is_kept
+    tmp_path, dead_id, space, hours, is_kept
 ):
-    """Processes of other machines and containers cannot be asked."""
-    begun = tmp_path / f".file.0123abcd.{dead_id}.tmp"
+    """Processes of other machines, and of earlier versions, are not asked."""
+    begun = tmp_path / f".file{space}.{dead_id}.tmp"
     begun.touch()
     then = time.time() - hours * 3600
     os.utime(begun, (then, then))

@@ -30,6 +30,14 @@ def test_files_that_were_put_beside_a_module_are_not_lost(tmp_path):
     assert (tmp_path / "module" / "LICENSE").read_text() == "mine"
 
 
+@pytest.mark.parametrize("name", [".DS_Store", ".nfs0001", ".a.b.7.tmp"])
+def test_what_nobody_put_there_is_not_missed(tmp_path, name):
+    write(tmp_path / "module")
+    (tmp_path / "module" / name).touch()
+    write(tmp_path / "module")
+    assert not (tmp_path / "module" / name).exists()
+
+
 def test_a_file_in_the_place_of_the_module_is_not_replaced(tmp_path):
     (tmp_path / "module").write_text("years of work")
     with pytest.raises(InputError, match="module is a file"):

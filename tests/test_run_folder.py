@@ -184,3 +184,13 @@ def test_a_training_is_the_same_whatever_is_judged(tmp_path):
     for name in ("momentum", "epochs", "weights", "seed"):
         assert not is_same_training(tmp_path, flags | {name: "5"})
     assert not is_same_training(tmp_path, flags | {"a_new_flag": "1"})
+
+
+def test_what_changes_no_result_changes_no_digest():
+    """Nor is what was measured before it was known to be measured again."""
+    digest = configuration({"seed": 0, "accumulate": 1, "epochs": 10})
+    assert digest == (
+        "acd2429df9cfcf0110f5d95829bb3b14c50b99b7e8b26110c81bbdbf75fdf012"
+    )
+    assert digest == configuration({"seed": 0, "accumulate": 4, "epochs": 10})
+    assert digest != configuration({"seed": 1, "accumulate": 1, "epochs": 10})

@@ -1,5 +1,8 @@
 """Laws of the last words of a run."""
 
+import json
+import shutil
+
 import pytest
 from parsed_flags import parsed_config
 
@@ -82,3 +85,17 @@ def test_verdict_and_module_are_shown_where_they_are_of_these_flags(
     assert ("Whole photographs" not in text) == verdict_is_old
     assert ("The module is older" in text) == module_is_old
     assert ("hub.KerasLayer" not in text) == module_is_old
+
+
+def test_a_module_of_an_earlier_version_is_not_called_older(demo_run, tmp_path):
+    """It did not note all that is compared now."""
+    shutil.copytree(demo_run, tmp_path / "run", symlinks=True)
+    path = tmp_path / "run" / "metrics.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        line.pop("neck_blend", None)
+        line.pop("inference_precision", None)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    flags = (f"--flagfile={demo_run}/flags.txt", f"--run_dir={tmp_path}/run")
+    text = run_summary(Run(parsed_config(*flags)))
+    assert "hub.KerasLayer" in text and "is older" not in text

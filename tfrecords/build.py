@@ -163,7 +163,8 @@ def _finished(
     if differences:
         raise InputError(
             f"{folder} holds other records: {'; '.join(differences)}. "
-            "Choose another --records_dir, or delete this folder."
+            "Choose another --records_dir, or delete this folder; or, to take "
+            "a run's records as they are, leave --data_dir empty."
         )
     shards = [
         shard for split in manifest.splits.values() for shard in split.shards

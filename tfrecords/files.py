@@ -60,7 +60,7 @@ def full_disk_named(path: pathlib.Path) -> Iterator[None]:
     try:
         yield
     except (OSError, tf.errors.ResourceExhaustedError) as error:
-        if not _is_disk_full(error):
+        if not is_disk_full(error):
             raise
         free = shutil.disk_usage(path.parent).free
         raise InputError(
@@ -70,12 +70,19 @@ def full_disk_named(path: pathlib.Path) -> Iterator[None]:
         ) from error
 
 
+def is_disk_full(error: Exception) -> bool:
+    """Whether an error of Python's or TensorFlow's is of a full disk."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "No space left" in str(error)
+
+
 def remove_leftovers(folder: pathlib.Path, suffix: str = "") -> None:
     """Removes what killed processes left of files that end in `suffix`.
 
     To be called while this process writes none of them.
     """
-    _remove_leftovers(folder, rf".+{re.escape(suffix)}")
+    _remove_leftovers(folder, rf".+?{re.escape(suffix)}")
 
 
 def _remove_leftovers(folder: pathlib.Path, names: str) -> None:
@@ -85,7 +92,8 @@ def _remove_leftovers(folder: pathlib.Path, names: str) -> None:
     this one: they are of a dead process that had the same. Of processes
     elsewhere, which cannot be asked, those that were left alone for a day.
     """
-    pattern = re.compile(rf"\.{names}\.([0-9a-f]{{8}})\.(\d+)\.tmp")
+    # Earlier versions did not say where a process was.
+    pattern = re.compile(rf"\.{names}(?:\.([0-9a-f]{{8}}))?\.(\d+)\.tmp")
     for begun in list(folder.glob(".*.tmp")):
         match = pattern.fullmatch(begun.name)
         # Another user's cannot be removed, and is not in the way.
@@ -105,7 +113,7 @@ def _process_space() -> str:
     return hashlib.sha256(words.encode()).hexdigest()[:8]
 
 
-def _is_left(path: pathlib.Path, space: str, process_id: int) -> bool:
+def _is_left(path: pathlib.Path, space: str | None, process_id: int) -> bool:
     if space == _process_space():
         return process_id == os.getpid() or not _is_alive(process_id)
     return time.time() - path.stat().st_mtime > _SECONDS_ELSEWHERE
@@ -128,9 +136,3 @@ def _remove(path: pathlib.Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _is_disk_full(error: Exception) -> bool:
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return "No space left" in str(error)

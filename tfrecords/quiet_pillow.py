@@ -13,7 +13,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 
-# A pattern that no other filter has: that one stays when ours goes.
+# A pattern that no other filter has, so that ours alone is taken away.
 _PILLOW = r"PIL\.(?:\w+)$"
 _lock = threading.Lock()
 _readers = 0
