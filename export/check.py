@@ -71,12 +71,8 @@ def _flags() -> flags.FlagValues:
     return values
 
 
+@exact_products()
 def _check(values: flags.FlagValues, module_dir: str) -> int:
-    with exact_products():
-        return _check_all(values, module_dir)
-
-
-def _check_all(values: flags.FlagValues, module_dir: str) -> int:
     side = values.size or own_size(module_dir) or _USUAL_SIZE
     shape = (values.images, side, side, 3)
     try:

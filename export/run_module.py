@@ -48,6 +48,7 @@ def save_module(
     )
 
 
+@exact_products()
 def compare_module(
     run: Run,
     module_dir: str | os.PathLike,
@@ -69,16 +70,6 @@ def compare_module(
     Returns:
         Numbers for the run's log, and the consumers that are not right.
     """
-    with exact_products():
-        return _compare(run, module_dir, options, images)
-
-
-def _compare(
-    run: Run,
-    module_dir: str | os.PathLike,
-    options: ExportOptions,
-    images: np.ndarray,
-) -> tuple[dict[str, object], list[ConsumerResult]]:
     expected = _features(run, options, images)
     rounding = None
     if options.inference_precision != "float32":
