@@ -29,8 +29,6 @@ _LOST = (
     tf.errors.CancelledError,
     tf.errors.DeadlineExceededError,
 )
-
-
 _DRIVER = pathlib.Path("/proc/driver/nvidia/version")
 
 

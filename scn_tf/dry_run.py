@@ -49,10 +49,11 @@ def dry_run_text(run: Run) -> str:
     sampler = make_sampler(run)
     run.make_networks()
     held_out = run.graph(run.held_out_splits)
-    # Where nothing is held out, both are one cache.
-    is_another = set(run.held_out_splits) != set(run.train_splits)
-    cached = len(graph.boxes) * (config.feature_cache or not is_another)
-    cached += len(held_out.boxes) * is_another
+    # As `Run.fill_caches`: where nothing is held out, both are one cache.
+    filled = {run.held_out_splits}
+    if config.feature_cache:
+        filled.add(run.train_splits)
+    cached = sum(len(run.graph(splits).boxes) for splits in filled)
     per_patch = _bytes_per_patch(run)
     step_seconds = _step_seconds(run, sampler)
     epoch_seconds = step_seconds * sampler.steps_per_epoch

@@ -56,14 +56,15 @@ def start(config: Config) -> Run:
             the weights file is missing.
     """
     require_weights(config.weights)
-    if is_chief() and config.dry_run:
-        refuse_other_run(config.run_dir, config.values)
-    elif is_chief() and is_trained(config.run_dir):
-        write_flags(config.run_dir, config.values)
-    elif is_chief():
-        # Nothing is trained yet, but another process may be about to.
-        with run_held(config.run_dir):
+    if is_chief():
+        if config.dry_run:
+            refuse_other_run(config.run_dir, config.values)
+        elif is_trained(config.run_dir):
             write_flags(config.run_dir, config.values)
+        else:
+            # Nothing is trained yet, but another process may be about to.
+            with run_held(config.run_dir):
+                write_flags(config.run_dir, config.values)
     logging.info("Run folder: %s", config.run_dir.resolve())
     return Run(config)
 
@@ -94,7 +95,9 @@ def _train(run: Run, watch: Watch | None) -> None:
     config = run.config
     _record_environment(run)
     if is_chief():
-        write_flags(config.run_dir, config.values, True, trains=True)
+        write_flags(
+            config.run_dir, config.values, places_hold=True, trains=True
+        )
     _warn_of_what_learns_nothing(run)
     sampler = make_sampler(run)
     run.make_networks()

@@ -96,7 +96,7 @@ def embed_pictures(
         for start in range(0, total, PICTURES_PER_PART):
             rows = range(start, min(start + PICTURES_PER_PART, total))
             part = parts.read(rows, module.num_features)
-            if part and _is_mended(pictures, part):
+            if part is not None and _is_mended(pictures, part):
                 part = None
             is_new = part is None
             if is_new:

@@ -173,17 +173,16 @@ def _write_csv(table: FeatureTable, path: pathlib.Path) -> None:
     num_features = table.features.shape[1]
     header = ["image_id", *table.columns]
     header += [f"feature_{i}" for i in range(num_features)]
-    texts_of = _text_columns(table)
-    texts = zip(table.names, *table.columns.values(), strict=True)
+    columns = [column for _, column in _text_columns(table)]
+    # What is no end of a line is not quoted.
+    odd = any("\r" in text for column in columns for text in column)
     with (
         replacing(path) as temporary,
         open(temporary, "w", newline="", encoding="utf-8") as file,
     ):
-        # What is no end of a line is not quoted.
-        odd = any("\r" in text for _, column in texts_of for text in column)
         writer = csv.writer(file, lineterminator="\r\n" if odd else "\n")
         writer.writerow(header)
-        for row, numbers in zip(texts, table.features, strict=True):
+        for *row, numbers in zip(*columns, table.features, strict=True):
             writer.writerow([*row, *(_FLOAT32 % n for n in numbers.tolist())])
 
 

@@ -59,10 +59,9 @@ def measure_context(run: Run) -> dict:
     Returns:
         By name of the features "all", "different" and "same" (class), in
         percent, "C", and "not_converged", SVMs that ran out of iterations;
-        "splits": "pairs", "under_0.2_iou" and "one_class"
-        of train and val; "losses" as `ContextCheck.measure` returns them;
-        "pictures": by name without ending, the files drawn; "setting" as
-        `setting_of` returns it.
+        "splits": "pairs", "under_0.2_iou" and "one_class" of train and val;
+        "losses" as `ContextCheck.measure` returns them; "pictures": by name
+        without ending, the files drawn; "setting" as `setting_of` returns it.
     """
     train, test = (_Pairs(run, split) for split in ("train", "val"))
     said = {name: _said(run, train, test, name) for name in _FEATURES}
