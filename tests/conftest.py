@@ -1,4 +1,4 @@
-"""Two logical CPUs, exact matrix products, and the real data if it is there."""
+"""Two logical CPUs, exact products, one seed, the real data if it is there."""
 
 import os
 import pathlib
@@ -7,6 +7,7 @@ from collections.abc import Callable
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import filelock
+import keras
 import pytest
 import tensorflow as tf
 
@@ -29,6 +30,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(
         key=lambda item: (item.path not in long, item.path.name not in _LONGEST)
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Begins every test, its fixtures too, with the same random numbers."""
+    keras.utils.set_random_seed(0)
 
 
 @pytest.fixture(scope="session")
