@@ -7,6 +7,7 @@ from scn_tf.evaluation.average_precision import average_precisions
 from scn_tf.evaluation.average_precision import FORMS
 from scn_tf.evaluation.average_precision import mean_average_precision
 from scn_tf.evaluation.bootstrap import bootstrap_difference
+from scn_tf.evaluation.bootstrap import difference_of_gains
 
 CLASSES = ["cat", "cow", "dog"]
 
@@ -163,3 +164,32 @@ def test_what_cannot_be_measured_is_refused():
         bootstrap_difference(targets, before, after[:5], CLASSES)
     with pytest.raises(ValueError, match="'voc'.*eleven_point"):
         bootstrap_difference(targets, before, after, CLASSES, form="voc")
+
+
+def test_two_gains_are_compared_draw_by_draw():
+    rng = np.random.default_rng(5)
+    targets, before, after = test_set(rng)
+    other = after + rng.standard_normal(after.shape)
+    parts = {"classes": CLASSES, "draws": 60, "keep_draws": True}
+    gain = bootstrap_difference(targets, before, after, **parts)
+    less = bootstrap_difference(targets, before, other, **parts)
+    direct = bootstrap_difference(targets, other, after, CLASSES, draws=60)
+    found = difference_of_gains(gain, less)
+    assert found["difference"] == pytest.approx(direct["difference"])
+    # What is kept of a draw is rounded.
+    assert found["interval"] == pytest.approx(direct["interval"], abs=1e-3)
+    assert found["draws"] == direct["draws"]
+    assert found["groups"] == direct["groups"]
+
+
+def test_gains_of_other_draws_are_refused():
+    parts = test_set(np.random.default_rng(0))
+    kept = {"classes": CLASSES, "keep_draws": True}
+    gain = bootstrap_difference(*parts, draws=20, **kept)
+    with pytest.raises(ValueError, match="20 and 10 draws"):
+        difference_of_gains(
+            gain, bootstrap_difference(*parts, draws=10, **kept)
+        )
+    bare = bootstrap_difference(*parts, CLASSES, draws=20)
+    assert "draw_differences" not in bare
+    assert difference_of_gains(gain, bare) is None

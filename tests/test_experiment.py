@@ -20,6 +20,9 @@ def test_a_variant_is_a_name_and_flags():
     assert Variant.parse("raw: untrained --nosvm_normalize") == Variant(
         "raw", ("--nosvm_normalize",), trained=False
     )
+    assert Variant.parse("blind: control --offset_gain=0") == Variant(
+        "blind", ("--offset_gain=0",), is_control=True
+    )
 
 
 @pytest.mark.parametrize(

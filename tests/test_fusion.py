@@ -11,10 +11,12 @@ from tiny import tiny_graph
 from scn_tf.experiments import fusion
 from scn_tf.experiments.experiment import Outcome
 from scn_tf.experiments.fusion import context_features
+from scn_tf.experiments.fusion import fitted_photographs
 from scn_tf.experiments.fusion import fusion_report
 from scn_tf.experiments.fusion import pairs_to_objects
 from scn_tf.experiments.fusion import with_objects
 from scn_tf.offsets import PairOffsets
+from scn_tf.run_data import learning_part
 
 
 def graph_with_objects():
@@ -138,6 +140,18 @@ def test_what_would_tell_a_crop_from_itself_is_refused(
     assert not (tmp_path / "run/SCN/seed0/checkpoints").exists()
 
 
+def test_classifiers_may_be_fitted_on_what_nothing_was_trained_on(run):
+    assert fitted_photographs(run).all()
+    config = run.config
+    run.config = dataclasses.replace(config, train_split="train_part")
+    try:
+        fitted = fitted_photographs(run)
+    finally:
+        run.config = config
+    np.testing.assert_array_equal(fitted, ~learning_part(600))
+    assert fitted.sum() == 180
+
+
 @pytest.mark.slow  # the smoke run of its flagfile makes the same table
 def test_the_table_names_every_kind_of_context(command, tmp_path):
     root = pathlib.Path(__file__).parents[1]
@@ -150,7 +164,9 @@ def test_the_table_names_every_kind_of_context(command, tmp_path):
     assert code == 0
     report = (tmp_path / "run/report.txt").read_text()
     assert report.count("small_cnn, random weights") == 1
-    (outcome,) = json.loads((tmp_path / "run/outcomes.json").read_text())
+    outcomes = json.loads((tmp_path / "run/outcomes.json").read_text())
+    assert [o["variant"] for o in outcomes] == ["SCN", "no offset"]
+    outcome = outcomes[0]
     assert outcome["values"].pop("setting")["judged"] == 200
     differences = outcome["values"].pop("differences")
     means = {name: value["mean"] for name, value in outcome["values"].items()}
@@ -160,5 +176,5 @@ def test_the_table_names_every_kind_of_context(command, tmp_path):
         expected = means[one] - means[other]
         assert told["difference"] == pytest.approx(expected)
     lines = (tmp_path / "run" / "fusion.csv").read_text().splitlines()
-    assert lines[0] == ",SCN,gain"
+    assert lines[0] == ",SCN,gain,no offset,gain"
     assert lines[1].endswith("+0.00")

@@ -28,8 +28,9 @@ def trained(h1, joined, original=80.0):
         "joined": result(joined, joined - original),
         "moved": 0.1,
     }
+    images = kind | {"moved": 0.2}
     losses = {"over_floor": 0.7, "permuted_over_floor": 0.9}
-    return JUDGED | {"objects": kind, "images": kind, "losses": losses}
+    return JUDGED | {"objects": kind, "images": images, "losses": losses}
 
 
 def untrained(mean):
@@ -50,13 +51,14 @@ def test_rows_are_means_over_seeds_beside_the_paper():
     rows = rows_of(TABLE_2.report(outcomes))
     assert rows["original"][:3] == ("1", "80.00", "80.00")
     assert rows["SCN-EdgeBox"][:3] == ("2", "82.00 ± 1.41", "83.00 ± 1.41")
-    assert rows["SCN-EdgeBox"][5:8] == (
+    assert rows["SCN-EdgeBox"][5:9] == (
         "0.100 ± 0.000",
+        "0.200 ± 0.000",
         "0.700 ± 0.000",
         "0.900 ± 0.000",
     )
     # Section 4.3 of the paper, Table 2.
-    assert rows["SCN-EdgeBox"][8:] == ("79.9", "72.8", "83.6", "79.5")
+    assert rows["SCN-EdgeBox"][9:] == ("79.9", "72.8", "83.6", "79.5")
     assert rows["SCN-YOLO"][:2] == ("", "not run")
 
 
@@ -83,7 +85,7 @@ def test_the_notes_say_what_is_left_out_and_not_to_be_compared(table):
     outcome = Outcome("SCN", 0, trained(81.0, 82.0) | {"setting": setting})
     notes = " ".join(table.report([outcome]).tables[0].notes)
     assert "Object crops leave out those marked difficult." in notes
-    assert "With --neck_blend the head is that of the whole way" in notes
+    assert "with --neck_blend, where the head is that of the whole way" in notes
     assert "vgg19, random weights" in notes
     # What earlier versions measured has no setting, and is printed.
     earlier = table.report([Outcome("SCN", 0, trained(81.0, 82.0))])
@@ -106,6 +108,47 @@ def test_gains_stand_beside_their_intervals():
     )
     # Nothing was trained: there is no gain to tell of.
     assert len(features_report(outcomes[:1]).tables) == 1
+
+
+def with_draws(gain, draws):
+    """A trained row whose draws are known."""
+    values = trained(80.0 + gain, 80.0 + gain)
+    for kind in ("objects", "images"):
+        for name in ("h1", "joined"):
+            over = values[kind][name]["over_original"]
+            values[kind][name]["over_original"] = over | {
+                "draw_differences": draws,
+                "groups": 9,
+            }
+    return values
+
+
+def test_rows_are_held_against_controls_draw_by_draw():
+    outcomes = [
+        Outcome("original", 0, untrained(80.0)),
+        Outcome("SCN", 0, with_draws(2.0, [1.0, 5.0, None])),
+        Outcome("SCN", 1, with_draws(3.0, [2.0, 6.0, 1.0])),
+        Outcome("SCN", 2, with_draws(9.0, [9.0, 9.0, 9.0])),
+        Outcome("blind", 0, with_draws(1.0, [0.0, 4.0, 3.0]), True),
+        Outcome("blind", 1, with_draws(1.0, [0.0, 4.0, -1.0]), True),
+    ]
+    report = features_report(outcomes)
+    (over,) = report.tables[2:]
+    assert over.name == "features_over_control_1"
+    assert over.title == "Gain over blind"
+    # Seed 2 has no control; draws without an AP are out.
+    cell = "+1.50 (+1.00 to +2.00)"
+    assert over.rows == (("SCN", "2", *(cell,) * 4),)
+    assert len(features_report(outcomes[:4]).tables) == 2
+
+
+def test_gains_without_draws_cannot_be_held_against_each_other():
+    outcomes = [
+        Outcome("SCN", 0, trained(81.0, 82.0)),
+        Outcome("blind", 0, trained(80.5, 80.0), True),
+    ]
+    (over,) = features_report(outcomes).tables[2:]
+    assert over.rows == (("SCN", "1", *("-",) * 4),)
 
 
 def test_a_sweep_needs_no_paper():

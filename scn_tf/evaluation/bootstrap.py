@@ -34,6 +34,7 @@ def bootstrap_difference(
     seed: int = 0,
     *,
     form: str = "scikit_learn",
+    keep_draws: bool = False,
 ) -> dict:
     """Returns mAP after minus before, and how far it varies with the rows.
 
@@ -50,13 +51,17 @@ def bootstrap_difference(
         seed: of the draws; draw i takes the photographs
             `default_rng(seed).integers(G, size=(draws, G))[i]`.
         form: of AP, one of `average_precision.FORMS`.
+        keep_draws: whether the draws' own differences are returned, for
+            `difference_of_gains`.
 
     Returns:
         "difference": mAP after minus before of the rows as they are, in
         points; "mean" and "interval" (2.5th and 97.5th percentile) of the
         draws; "draws": how many had a class to measure; "groups": G; "form".
         A class without a positive or a negative in a draw is out of it.
-        Where no class can be measured the first three are None.
+        Where no class can be measured the first three are None. With
+        `keep_draws` also "draw_differences", one per draw, None where no
+        class had an AP.
 
     Raises:
         ValueError: if shapes differ.
@@ -81,8 +86,47 @@ def bootstrap_difference(
         number = min(_CHUNK, draws - start)
         counts = _counts(rng, len(ids), number)[group]  # [M, number]
         differences.append(_difference(rankings, counts, form))
-    summary = _summary(np.concatenate(differences))
-    return {"difference": after - before, **summary, **rest}
+    differences = np.concatenate(differences)
+    if keep_draws:
+        rest["draw_differences"] = [
+            round(d, 4) if np.isfinite(d) else None
+            for d in differences.tolist()
+        ]
+    return {"difference": after - before, **_summary(differences), **rest}
+
+
+def difference_of_gains(gain: dict, other: dict) -> dict | None:
+    """Returns how much larger one gain is than another, draw by draw.
+
+    Both are over the same features and of the same rows, so they were drawn
+    with the same photographs: what is common to both is not in the interval.
+
+    Args:
+        gain: what `bootstrap_difference` returned with `keep_draws`.
+        other: likewise, of the same rows and `seed`.
+
+    Returns:
+        As `bootstrap_difference`, without "form"; None where draws were not
+        kept or nothing was measured.
+
+    Raises:
+        ValueError: if they are of different photographs or draws.
+    """
+    both = [g.get("draw_differences") for g in (gain, other)]
+    if None in both:
+        return None
+    if len(both[0]) != len(both[1]) or gain["groups"] != other["groups"]:
+        raise ValueError(
+            "Gains of the same photographs and draws can be compared. "
+            f"Received: {len(both[0])} and {len(both[1])} draws of "
+            f"{gain['groups']} and {other['groups']} photographs."
+        )
+    first, second = (np.array(draws, float) for draws in both)  # None is NaN
+    return {
+        "difference": gain["difference"] - other["difference"],
+        **_summary(first - second),
+        "groups": gain["groups"],
+    }
 
 
 class _Ranking:

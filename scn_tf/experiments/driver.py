@@ -88,7 +88,9 @@ class Driver:
             self._announce(place, len(plan), variant, seed)
             try:
                 values = self._outcome(variant, seed)
-                outcomes.append(Outcome(variant.name, seed, values))
+                outcomes.append(
+                    Outcome(variant.name, seed, values, variant.is_control)
+                )
             except InputError as error:
                 self.failures.append(f"{variant.name}, seed {seed}: {error}")
                 logging.error("Left out: %s", self.failures[-1])

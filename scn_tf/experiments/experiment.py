@@ -34,17 +34,20 @@ class Variant:
         flags: such as "--proposals=uniform".
         trained: whether a network is trained; else it is measured as it came,
             once, for there is nothing to draw from a seed.
+        is_control: whether the others are to be held against it.
     """
 
     name: str
     flags: tuple[str, ...] = ()
     trained: bool = True
+    is_control: bool = False
 
     @classmethod
     def parse(cls, text: str) -> "Variant":
         """Reads "NAME: --flag=value --flag=value", a value of --variant.
 
-        "NAME: untrained --flag=value" is a variant that is not trained.
+        "NAME: untrained --flag=value" is a variant that is not trained,
+        "NAME: control --flag=value" one that the others are held against.
 
         Raises:
             InputError: if there is no name, or what follows are no flags, or
@@ -52,14 +55,15 @@ class Variant:
         """
         name, colon, rest = text.partition(":")
         name, words = name.strip(), shlex.split(rest)
-        trained = words[:1] != ["untrained"]
-        words = words if trained else words[1:]
+        kind = words[0] if words[:1] in (["untrained"], ["control"]) else ""
+        words = words[1:] if kind else words
         is_folder = name not in ("", ".", "..") and not set(name) & set("/\\\0")
         if not (colon and is_folder and all(w[:2] == "--" for w in words)):
             raise InputError(
                 f"--variant={text!r}: wanted a name, a colon and flags, such "
                 "as 'deep: --train_from=block_14_expand', or 'NAME: "
-                "untrained'. The name may hold no slash."
+                "untrained' or 'NAME: control --flag=value'. The name may hold "
+                "no slash."
             )
         refused = {word[2:].partition("=")[0] for word in words} & _OF_ALL
         if refused:
@@ -67,7 +71,7 @@ class Variant:
                 f"--variant={text!r}: {', '.join(sorted(refused))} cannot "
                 "differ between rows. Seeds are given by --seeds."
             )
-        return cls(name, tuple(words), trained)
+        return cls(name, tuple(words), kind != "untrained", kind == "control")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,11 +82,13 @@ class Outcome:
         variant: its name.
         seed: of the training.
         values: what the experiment's `measure` returned.
+        is_control: whether the others are to be held against it.
     """
 
     variant: str
     seed: int
     values: dict
+    is_control: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

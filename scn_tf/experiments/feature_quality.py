@@ -228,5 +228,6 @@ def _worth(run: Run, kind: str, fitted: Part, judged: Part) -> dict:
             scores[name],
             classes,
             groups=judged.image,
+            keep_draws=True,
         )
     return results

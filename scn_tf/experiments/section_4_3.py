@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from scn_tf.backbones import BACKBONES
 from scn_tf.config import Config
+from scn_tf.evaluation.bootstrap import difference_of_gains
 from scn_tf.experiments.cells import GAIN_NOTE
 from scn_tf.experiments.cells import gain_text
 from scn_tf.experiments.cells import spread_text
@@ -31,17 +32,18 @@ ORIGINAL = Variant("original", trained=False)
 
 _COLUMNS = (
     *("crops h1", "crops joined", "images h1", "images joined"),
-    *("moved", "loss / floor", "permuted"),
+    *("moved", "moved images", "loss / floor", "permuted"),
 )
 _NOTE = (
     "mAP in % on {judged_on}, linear SVM, mean ± standard deviation over "
     "seeds; joined: the original and the trained features side by side, each "
     "of unit length; in the row of the original network both are its own. "
-    "moved: mean of |h1 - original| over that of |original| on crops. loss / "
-    "floor: held-out loss of Eq. 2 over the best constant prediction (with "
-    "--train_split=trainval these photographs were trained on); permuted: with "
-    "permuted offsets. With --neck_blend the head is that of the whole way, "
-    "with other --targets the floor is another: such losses are not to be "
+    "moved: mean of |h1 - original| over that of |original|, on crops and on "
+    "images. loss / floor: held-out loss of Eq. 2 over the best constant "
+    "prediction (with --train_split=trainval these photographs were trained "
+    "on); permuted: with permuted offsets. Losses of different pairs "
+    "(--proposals, --whole_image, --max_pair_iou), of other --targets, and "
+    "with --neck_blend, where the head is that of the whole way, are not to be "
     "compared with those of other rows. Object crops leave out those marked "
     "difficult."
 )
@@ -122,7 +124,7 @@ def features_report(
     rows = []
     for row in [*paper, *(row for row in grouped if row not in paper)]:
         values = grouped.get(row)
-        cells = _cells(values) if values else ("not run",) + ("",) * 6
+        cells = _cells(values) if values else ("not run",) + ("",) * 7
         seeds = str(len(values)) if values else ""
         told = paper.get(row, ("",) * len(paper_columns))
         rows.append((row, seeds, *cells, *told))
@@ -141,7 +143,8 @@ def features_report(
         )
         for kind in KINDS
     }
-    return Report((table, *_differences(grouped, name)), draw)
+    tables = (table, *_differences(grouped, name))
+    return Report((*tables, *_over_controls(outcomes, name)), draw)
 
 
 def _differences(
@@ -166,6 +169,54 @@ def _differences(
     return (Table(f"{name}_gains", title, columns, tuple(rows), (note,)),)
 
 
+def _over_controls(outcomes: list[Outcome], name: str) -> tuple[Table, ...]:
+    """What the trained rows gain over each control, seed by seed."""
+    controls = dict.fromkeys(o.variant for o in outcomes if o.is_control)
+    tables = []
+    for number, control in enumerate(controls, 1):
+        of_control = {
+            o.seed: o.values for o in outcomes if o.variant == control
+        }
+        rows = []
+        for row in dict.fromkeys(o.variant for o in outcomes):
+            pairs = [
+                (o.values, of_control[o.seed])
+                for o in outcomes
+                if o.variant == row and o.seed in of_control
+            ]
+            if row != control and pairs and "h1" in pairs[0][0]["objects"]:
+                rows.append((row, str(len(pairs)), *_pair_cells(pairs)))
+        if rows:
+            note = (
+                f"Points of mAP over {control}, {GAIN_NOTE} Draws of both rows "
+                "have the same photographs; a seed that one of them lacks is "
+                "left out."
+            )
+            tables.append(
+                Table(
+                    f"{name}_over_control_{number}",
+                    f"Gain over {control}",
+                    ("", "seeds", *_COLUMNS[:4]),
+                    tuple(rows),
+                    (note,),
+                )
+            )
+    return tuple(tables)
+
+
+def _pair_cells(pairs: list[tuple[dict, dict]]) -> list[str]:
+    cells = []
+    for kind in KINDS:
+        for features in ("h1", "joined"):
+            gains = [
+                [values[kind][features]["over_original"] for values in pair]
+                for pair in pairs
+            ]
+            contrasts = [difference_of_gains(*pair) for pair in gains]
+            cells.append(gain_text([c for c in contrasts if c is not None]))
+    return cells
+
+
 def _cells(values: list[dict]) -> tuple[str, ...]:
     def means(kind: str, features: str) -> list[float | None]:
         # A network as it came is its own h1.
@@ -184,6 +235,7 @@ def _cells(values: list[dict]) -> tuple[str, ...]:
             for features in ("h1", "joined")
         ),
         spread_text(numbers("objects", "moved"), 3),
+        spread_text(numbers("images", "moved"), 3),
         spread_text(numbers("losses", "over_floor"), 3),
         spread_text(numbers("losses", "permuted_over_floor"), 3),
     )
@@ -195,7 +247,7 @@ _of_features = functools.partial(
     measure=measure_features,
     require=require_labels,
     judges=JUDGES,
-    version=2,
+    version=3,
 )
 FEATURES = _of_features(
     "Features of any variants, before and after (section 4.3)",

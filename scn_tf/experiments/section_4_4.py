@@ -227,5 +227,5 @@ TABLE_4 = Experiment(
     voc2007_report,
     require=require_labels,
     judges=JUDGES,
-    version=2,
+    version=3,
 )
