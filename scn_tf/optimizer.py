@@ -21,9 +21,11 @@ _LARGE = 2**20
 class MomentumSGD(keras.optimizers.SGD):
     """m = momentum m - rate (g + decay w); w = w + m.
 
-    Torch's SGD, the paper's (with its weight decay, which Keras's does not
-    have). Keras's own update makes seven operations of it, each of which
-    goes over all of a layer.
+    Torch's SGD, the paper's, with its weight decay, which Keras's does not
+    have. The rate is part of the momentum, as in Keras's: at the drop of the
+    rate what has gathered goes on at the old one, ten steps or so, where
+    Torch slows it down at once. Keras's own update makes seven operations of
+    it, each of which goes over all of a layer.
 
     Args:
         learning_rate: rate.

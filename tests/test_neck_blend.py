@@ -13,14 +13,20 @@ from scn_tf.run import Run
 from scn_tf.stages import restore
 
 
+class Counted(keras.layers.Layer):
+    """Has an integer among its weights, as counters of steps are."""
+
+    def __init__(self, start: int) -> None:
+        super().__init__()
+        self.count = self.add_weight(
+            (), lambda shape, dtype: start, "int32", trainable=False
+        )
+
+
 def network(value: float) -> keras.Model:
-    """With a dropout, whose state is no float and must stay."""
+    """With a count, which is no float and must stay."""
     model = keras.Sequential(
-        [
-            keras.Input((3,)),
-            keras.layers.Dropout(0.5, seed=int(value)),
-            keras.layers.Dense(2),
-        ]
+        [keras.Input((3,)), Counted(int(value)), keras.layers.Dense(2)]
     )
     for weight in model.trainable_weights:
         weight.assign(keras.ops.full(weight.shape, value))
@@ -33,6 +39,7 @@ def test_weights_lie_on_the_line_between_both(share, wanted):
     blend_weights(trained, start, share)
     for weight in trained.trainable_weights:
         np.testing.assert_array_equal(weight, wanted)
+    assert trained.layers[0].count.numpy() == 5
     for weight in start.trainable_weights:
         np.testing.assert_array_equal(weight, 1)
 

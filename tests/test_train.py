@@ -242,9 +242,17 @@ def test_a_compiled_step_learns_what_a_plain_one_learns(tmp_path):
 
 
 @pytest.mark.parametrize("devices", [("CPU:0",), ("CPU:0", "CPU:1")], ids=len)
-def test_accumulated_gradients_are_those_of_the_whole_batch(tmp_path, devices):
-    parts = TrainOptions(epochs=2, learning_rate=0.01, accumulate=3)
-    one = Learner(tmp_path / "one").fit()
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"clip_norm": 0.05}, {"loss_reduction": "mean"}],
+    ids=["sum", "clipped", "mean"],
+)
+def test_accumulated_gradients_are_those_of_the_whole_batch(
+    tmp_path, devices, options
+):
+    whole = dataclasses.replace(OPTIONS, **options)
+    parts = dataclasses.replace(whole, accumulate=3)
+    one = Learner(tmp_path / "one", options=whole).fit()
     other = Learner(tmp_path / "other", devices, parts).fit()
     assert_equal_weights(one, other, atol=1e-6)
 

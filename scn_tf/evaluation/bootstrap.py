@@ -11,6 +11,7 @@ stays as it is and only the counts along it change: each class is sorted once,
 for all draws.
 """
 
+from collections.abc import Iterator
 from collections.abc import Sequence
 
 import numpy as np
@@ -51,8 +52,7 @@ def bootstrap_difference(
         seed: of the draws; draw i takes the photographs
             `default_rng(seed).integers(G, size=(draws, G))[i]`.
         form: of AP, one of `average_precision.FORMS`.
-        keep_draws: whether the draws' own differences are returned, for
-            `difference_of_gains`.
+        keep_draws: return the draws' own differences as well.
 
     Returns:
         "difference": mAP after minus before of the rows as they are, in
@@ -77,21 +77,13 @@ def bootstrap_difference(
     rest = {"groups": len(ids), "form": form}
     if before is None or after is None:
         return {"difference": None, **_summary(np.empty(0)), **rest}
-    rankings = [
-        _rankings(targets, scores) for scores in (scores_before, scores_after)
-    ]
-    rng = np.random.default_rng(seed)
-    differences = []
-    for start in range(0, draws, _CHUNK):
-        number = min(_CHUNK, draws - start)
-        counts = _counts(rng, len(ids), number)[group]  # [M, number]
-        differences.append(_difference(rankings, counts, form))
-    differences = np.concatenate(differences)
-    if keep_draws:
-        rest["draw_differences"] = [
-            round(d, 4) if np.isfinite(d) else None
-            for d in differences.tolist()
-        ]
+    both = (scores_before, scores_after)
+    rankings = [_rankings(targets, scores) for scores in both]
+    drawn = _drawn(len(ids), draws, seed)
+    differences = np.concatenate(
+        [_difference(rankings, counts[group], form) for counts in drawn]
+    )
+    rest |= {"draw_differences": _kept(differences)} if keep_draws else {}
     return {"difference": after - before, **_summary(differences), **rest}
 
 
@@ -129,6 +121,14 @@ def difference_of_gains(gain: dict, other: dict) -> dict | None:
     }
 
 
+def _kept(differences: np.ndarray) -> list[float | None]:
+    """As JSON has them: a few digits, and no NaN."""
+    return [
+        round(difference, 4) if np.isfinite(difference) else None
+        for difference in differences.tolist()
+    ]
+
+
 class _Ranking:
     """The rows of one class by falling score, ready to be counted anew."""
 
@@ -153,6 +153,13 @@ class _Ranking:
         hits, rows = hits[self._hit_ends], rows[self._row_ends]
         with np.errstate(invalid="ignore"):
             return np.where(one_sided, np.nan, 100 * FORMS[form](hits, rows))
+
+
+def _drawn(num_groups: int, draws: int, seed: int) -> Iterator[np.ndarray]:
+    """Yields [G, B] int32 counts of all draws, some at a time."""
+    rng = np.random.default_rng(seed)
+    for start in range(0, draws, _CHUNK):
+        yield _counts(rng, num_groups, min(_CHUNK, draws - start))
 
 
 def _counts(
