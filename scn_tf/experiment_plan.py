@@ -47,7 +47,9 @@ def define_flags() -> None:
         "variant",
         None,
         "A row of an experiment's table in place of its own rows: a name, a "
-        "colon and flags. May be given several times.",
+        "colon and flags. 'untrained' before them takes the network as it "
+        "came, 'control' a row that others are held against. May be given "
+        "several times.",
     )
     flags.DEFINE_integer(
         "max_variants",
