@@ -54,7 +54,8 @@ class PairSampler:
                 "There is no pair to train on: no picture of the training "
                 "split has two proposals, or --max_pair_iou leaves no pair. "
                 "Lower --min_score or --min_box_area, choose other "
-                "--proposals, or raise --max_pair_iou."
+                "--proposals (ground_truth has the labeled boxes alone), or "
+                "raise --max_pair_iou."
             )
         if batching not in BATCHING:
             raise ValueError(

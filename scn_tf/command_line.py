@@ -47,7 +47,7 @@ def run_command(
         if len(given) != len(words):
             wanted = f"Wanted are {len(words)}: {', '.join(words)}. "
             raise flags.Error(
-                f"Arguments without a flag: {given}. "
+                f"Arguments without a flag: {' '.join(given) or 'none'}. "
                 f"{wanted if words else ''}Flags are written --name=value."
             )
     except flags.Error as error:

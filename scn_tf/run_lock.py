@@ -12,6 +12,19 @@ from tfrecords import folder_lock
 from tfrecords.errors import InputError
 
 
+def is_held(run_dir: pathlib.Path) -> bool:
+    """Says whether another command trains in a run's folder.
+
+    Args:
+        run_dir: which is there.
+    """
+    try:
+        with folder_lock.held(run_dir):
+            return False
+    except folder_lock.HeldError:
+        return True
+
+
 @contextlib.contextmanager
 def run_held(run_dir: pathlib.Path) -> Iterator[None]:
     """Keeps other commands from training in a run's folder meanwhile.

@@ -4,6 +4,7 @@ In: a `Config`. Out: a folder of records, and a link to it in the run's folder.
 """
 
 import functools
+import re
 
 from absl import logging
 
@@ -15,6 +16,7 @@ from tfrecords.manifest import read_manifest
 # These make other records, but not of another kind: one folder may serve
 # trainings of many seeds.
 _UNHEEDED = ("seed", "records_shards")
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 def make_records(config: Config) -> None:
@@ -26,20 +28,38 @@ def make_records(config: Config) -> None:
     Raises:
         InputError: if there are neither, or they cannot be built.
     """
-    given = (config.records_dir / "manifest.json").is_file()
     if config.records.data_dir or config.records.source == "synthetic":
         build(config.records, config.records_dir, config.records_runner)
-    elif given:
-        logging.info("Using the records in %s.", config.records_dir)
-        if differences := _differences(config):
-            _warn_once(
-                f"The records in {config.records_dir} are not what the flags "
-                f"ask for, and are used as they are: {' '.join(differences)}"
-            )
+    elif (config.records_dir / "manifest.json").is_file():
+        take_records(config)
     else:
         raise InputError(
             "No photographs were named. Give --data_dir=FOLDER, or run the "
             "built-in scenes: --flagfile=scn_tf/flagfiles/demo.flags."
+        )
+
+
+def take_records(config: Config) -> None:
+    """Takes records as they are, with a warning if the flags ask for others.
+
+    Photographs that are named beside records of another place are not looked
+    at, and that is said, too.
+
+    Args:
+        config: of a run whose records are built.
+    """
+    logging.info("Using the records in %s.", config.records_dir)
+    own = config.run_dir / "records"
+    if config.records.data_dir and config.records_dir != own:
+        _warn_once(
+            f"--data_dir={config.records.data_dir} is not looked at: --stages "
+            f"leaves out records, so those in {config.records_dir} are taken "
+            "as they are."
+        )
+    if differences := _differences(config):
+        _warn_once(
+            f"The records in {config.records_dir} are not what the flags "
+            f"ask for, and are used as they are: {' '.join(differences)}"
         )
 
 
@@ -57,10 +77,19 @@ def _differences(config: Config) -> list[str]:
     there = {"whole_image": False, **manifest.options}
     wanted = {"whole_image": False, **content}
     return [
-        f"--{name}: they have {there[name]}, the flags say {value}."
+        f"--{name}: they have {_short(there[name])}, the flags say "
+        f"{_short(value)}."
         for name, value in wanted.items()
         if name in there and name not in _UNHEEDED and there[name] != value
     ]
+
+
+def _short(value: object) -> str:
+    """What a value of an option looks like in a sentence."""
+    text = str(value)
+    if _DIGEST.fullmatch(text):
+        return f"a file of digest {text[:12]}"
+    return text or "none"
 
 
 @functools.cache

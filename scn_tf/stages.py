@@ -30,9 +30,12 @@ from scn_tf.run_environment import record_environment
 from scn_tf.run_folder import is_trained
 from scn_tf.run_folder import refuse_other_run
 from scn_tf.run_folder import write_flags
+from scn_tf.run_lock import is_held
 from scn_tf.run_lock import run_held
 from scn_tf.run_records import link_records
 from scn_tf.run_records import make_records
+from scn_tf.run_records import take_records
+from scn_tf.run_warnings import warn_before_training
 from scn_tf.train import train as run_training
 from scn_tf.train import Training
 from scn_tf.verdict import make_verdict
@@ -65,6 +68,9 @@ def start(config: Config) -> Run:
             # Nothing is trained yet, but another process may be about to.
             with run_held(config.run_dir):
                 write_flags(config.run_dir, config.values)
+        there = (config.records_dir / "manifest.json").is_file()
+        if there and not config.dry_run and "records" not in config.stages:
+            take_records(config)
     logging.info("Run folder: %s", config.run_dir.resolve())
     return Run(config)
 
@@ -98,7 +104,7 @@ def _train(run: Run, watch: Watch | None) -> None:
         write_flags(
             config.run_dir, config.values, places_hold=True, trains=True
         )
-    _warn_of_what_learns_nothing(run)
+    warn_before_training(run)
     sampler = make_sampler(run)
     run.make_networks()
     run.fill_caches()
@@ -186,21 +192,6 @@ def _checkpoints(run: Run, optimizer=None) -> Checkpoints:
     )
 
 
-def _warn_of_what_learns_nothing(run: Run) -> None:
-    if run.config.training.neck_is_held:
-        logging.warning(
-            "--head_epochs=%d holds the neck in all %d epochs: the head alone "
-            "learns, and the features stay what they were.",
-            run.config.training.head_epochs,
-            run.config.training.epochs,
-        )
-    if run.config.weights == "none" and run.manifest.source != "synthetic":
-        logging.warning(
-            "--weights=none: the targets are features of a random network. "
-            "Give --weights=imagenet or a file to learn anything of use."
-        )
-
-
 def _record_environment(run: Run) -> None:
     if not is_chief():
         return
@@ -250,6 +241,12 @@ def _restored_by_chief(run: Run) -> int:
     run.make_networks()
     if not is_chief():
         return 0
+    if is_held(run.config.run_dir):
+        logging.warning(
+            "%s is being trained by another process: this is of what it has "
+            "saved last.",
+            run.config.run_dir,
+        )
     step = _restore_whole(run)
     write_flags(run.config.run_dir, run.config.values, places_hold=True)
     return step

@@ -62,15 +62,19 @@ def _protocol(run: Run) -> dict:
     num_trained = _count(splits, run.train_splits)
     if config.train_split == "train_part":
         num_trained = int(learning_part(num_trained).sum())
-    return {
+    classifier = {
         "classifier": "linear SVM (scikit-learn LinearSVC), one-vs-rest",
         "normalization": "L2" if protocol.normalize else "none",
         "C": protocol.describe_c(),
         "metric": "mean average precision (scikit-learn, no interpolation)",
-        "trained_on": f"{num_trained} photographs of {trained}",
         "evaluated_on": "classifier trained on train "
         f"({_count(splits, _TRAIN)} photographs), scored on val "
         f"({_count(splits, _VAL)})",
+    }
+    return {
+        # Of a classifier that never was, nobody should read.
+        **({} if _why_not(run) else classifier),
+        "trained_on": f"{num_trained} photographs of {trained}",
         "notes": _notes(run),
     }
 

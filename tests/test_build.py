@@ -197,6 +197,25 @@ def test_a_missing_data_folder_is_named(tmp_path):
     assert not (tmp_path / "records").exists()
 
 
+def test_records_among_the_photographs_are_refused(tmp_path):
+    options = small_options(source="image_folder", data_dir=str(tmp_path))
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(InputError, match="is the folder of the photographs"):
+        build(options, tmp_path / "." / "", QUIET)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jpg"]
+
+
+def test_what_has_no_pair_is_told_of_with_its_reason(run):
+    told = [
+        build_module._why_no_pairs(
+            dataclasses.replace(run(), options={"proposals": proposals})
+        )
+        for proposals in ("ground_truth", "edge_boxes")
+    ]
+    assert "Choose others: --proposals=edge_boxes" in told[0]
+    assert "Lower --min_box_area" in told[1]
+
+
 def test_synthetic_scenes_keep_their_one_pair(tmp_path):
     options = small_options(
         source="synthetic", proposals="ground_truth", limit_images=8

@@ -51,7 +51,7 @@ def test_help_names_every_flag(capsys):
     "arguments, words",
     [
         (["command", "--module=m"], "--images"),
-        ([*GOOD, "stray"], "without a flag: ['stray']"),
+        ([*GOOD, "stray"], "without a flag: stray."),
         ([*GOOD, "--no_such=1"], "no_such"),
         ([*GOOD, "--batch_size=0"], "batch_size"),
         ([*GOOD, "--batch_size=257"], "batch_size"),
@@ -84,7 +84,8 @@ def test_missing_and_stray_words_are_named(capsys, given):
     arguments = [*GOOD, *given]
     assert run_command(None, common_flags(), "", arguments, names) == 2
     text = capsys.readouterr().err
-    assert f"without a flag: {given}. Wanted are 2: FIRST, SECOND." in text
+    shown = " ".join(given) or "none"
+    assert f"without a flag: {shown}. Wanted are 2: FIRST, SECOND." in text
 
 
 def test_what_cannot_be_used_is_one_message(capsys):

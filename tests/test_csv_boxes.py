@@ -144,6 +144,7 @@ def test_another_table_is_not_taken_for_boxes(tmp_path, content):
         ("a.jpg,1,2,3,1e300,dog,train", "not 4 numbers of pixels"),
         ("a.jpg,1,2,3,4,dog,../../etc", "`split` is '../../etc'"),
         ("a.jpg,1,2,3,4,dog,both", "`split` is 'both', not train, val or"),
+        ("a.jpg,1,2,3,4,dog,vall", "`split` is 'vall', not train, val or"),
         ("a.jpg,1,2,3,4,dog", "6 fields under 7 columns"),
         ("a.jpg,1,2,3,4,dog,train,more", "8 fields under 7 columns"),
         ("a.jpg", "1 fields under 7 columns"),
@@ -311,3 +312,16 @@ def test_the_digest_follows_the_splits(data_dir, monkeypatch):
     digest = CsvBoxes(str(data_dir)).digest()
     monkeypatch.setattr(csv_boxes, "ImageKey", lambda _, n: ImageKey("x", n))
     assert CsvBoxes(str(data_dir)).digest() != digest
+
+
+def test_pictures_that_no_row_names_are_told_of(tmp_path, caplog):
+    _write(tmp_path, "a.jpg,0,0,1,1,car,train", "b.jpg,0,0,1,1,car,val")
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    CsvBoxes(str(tmp_path)).digest()
+    assert caplog.messages == []
+    (tmp_path / "c.jpg").write_bytes(b"x")
+    CsvBoxes(str(tmp_path)).digest()
+    (told,) = caplog.messages
+    assert told.startswith(f"1 of 3 pictures in {tmp_path} are in no row of ")
+    assert "c.jpg first" in told

@@ -69,7 +69,7 @@ def test_an_unknown_layer_names_the_nearest_and_the_known():
     x = keras.layers.Dense(2, name="fc6")(Preprocessing(1.0)(images))
     network = keras.Model(images, x, name="net")
     with pytest.raises(
-        InputError, match="no layer 'fc5'. Did you mean 'fc6'.*input, last"
+        InputError, match="=fc5: net has .* Did you mean 'fc6'.*input, last"
     ):
         cut_network(network, "fc5", STAGES)
 
@@ -96,7 +96,7 @@ def test_a_cut_with_nothing_to_train_is_refused(network):
 
 
 def test_preprocessing_is_no_place_to_train_from(network):
-    with pytest.raises(InputError, match="no layer 'preprocessing'"):
+    with pytest.raises(InputError, match="=preprocessing: net has no lay"):
         cut_network(network, "preprocessing", STAGES)
 
 

@@ -34,6 +34,7 @@ def test_it_says_what_the_run_is_made_of(command, demo_run, tmp_path, capsys):
     assert rows["pairs"] == "600, 64 a step"
     # 600 / 64 = 9 whole batches
     assert rows["steps"] == "9 an epoch, 225 in 25 epochs"
+    assert rows["done already"] == "0 epochs"
     assert "measured" in rows["a step"]
     assert not list(tmp_path.iterdir())
 

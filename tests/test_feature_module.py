@@ -221,8 +221,9 @@ def test_a_network_in_bfloat16_gives_float32(tmp_path):
     features = module(images)
     assert features.dtype == tf.float32
     expected = tf.cast(neck(trunk(images)), tf.float32)
-    # bfloat16 has 8 bits: graph and eager execution round differently.
-    np.testing.assert_allclose(features, expected, rtol=2**-7)
+    # bfloat16 has 8 bits: graph and eager execution round differently, by
+    # one of the last or two.
+    np.testing.assert_allclose(features, expected, rtol=2**-6)
 
 
 def test_weight_decay_counts_the_kernels_of_the_neck(tmp_path):
@@ -270,14 +271,21 @@ def test_fine_tuning_in_hub_on_two_replicas_moves_trunk_and_neck(
 
 
 @pytest.fixture(scope="module")
-def joined(tmp_path_factory):
-    """Trunk, tuned neck, original neck and their module."""
+def joined_parts(tmp_path_factory):
+    """Trunk, tuned neck, original neck and the folder of their module."""
     trunk, original = make_parts(dropout=0.5)
     neck = keras.models.clone_model(original)
     scramble([neck], seed=5)
     folder = tmp_path_factory.mktemp("joined") / "module"
     save_feature_vector(trunk, neck, SIZE, folder, 0.02, original)
-    return trunk, neck, original, tf.saved_model.load(folder)
+    return trunk, neck, original, folder
+
+
+@pytest.fixture
+def joined(joined_parts):
+    """The same, the module loaded anew: tests train it."""
+    *parts, folder = joined_parts
+    return *parts, tf.saved_model.load(folder)
 
 
 def test_joined_features_are_both_of_unit_length(joined):

@@ -66,6 +66,8 @@ def test_a_picture_without_lines_has_no_boxes(propose):
     for text in ("", "b,1,1,3,3,1\n"):
         found = propose(text)
         assert found.boxes.shape == (0, 4) and found.labels == ()
+        assert found.notes == ("not in the proposals file",)
+    assert propose("a,1,1,3,3,1\n").notes == ()
 
 
 def test_unusable_boxes_are_dropped_before_the_best_are_kept(propose):

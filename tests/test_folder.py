@@ -20,9 +20,11 @@ def test_a_folder_is_given_as_an_absolute_path(data_dir, monkeypatch):
     assert folder.existing_folder("day", "it") == data_dir / "day"
 
 
-@pytest.mark.parametrize("name", ["day/a.jpg", "nowhere"])
-def test_what_is_no_folder_is_refused_by_name(data_dir, name):
-    with pytest.raises(InputError, match=f"{name} does not exist. Wanted: it"):
+@pytest.mark.parametrize(
+    ("name", "fault"), [("day/a.jpg", "is no folder"), ("no", "does not exist")]
+)
+def test_what_is_no_folder_is_refused_by_name(data_dir, name, fault):
+    with pytest.raises(InputError, match=f"{name} {fault}. Wanted: it"):
         folder.existing_folder(str(data_dir / name), "it")
 
 

@@ -378,10 +378,10 @@ def _claiming(kind, side):
 @pytest.mark.parametrize("read", [load_image, stated_shape])
 def test_a_header_that_claims_an_absurd_size_is_refused_fast(kind, read):
     data = _claiming(kind, 60000)
-    begin = time.perf_counter()
+    begin = time.thread_time()
     with pytest.raises(InputError, match="too large"):
         read(data)
-    assert time.perf_counter() - begin < 0.5
+    assert time.thread_time() - begin < 0.5
 
 
 def test_an_absurdly_long_file_is_refused_before_it_is_decoded(

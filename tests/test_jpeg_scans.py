@@ -62,7 +62,7 @@ def test_a_jpeg_that_would_take_hours_is_refused_at_once():
     image = Image.new("L", (8000, 8000), 128)
     image.save(buffer, "JPEG", progressive=True)
     content = repeated(buffer.getvalue(), 9_994)
-    start = time.monotonic()
+    start = time.thread_time()
     with pytest.raises(InputError, match="has 10,000 scans, at most 100"):
         load_image(content)
-    assert time.monotonic() - start < 5
+    assert time.thread_time() - start < 5

@@ -32,8 +32,12 @@ def free_ports(number):
     return ports
 
 
+# gRPC asks the proxy of the environment for the other worker, too.
+NO_PROXY = dict.fromkeys(("no_proxy", "no_grpc_proxy"), "localhost")
+
+
 def start(*flags, cluster=None, index=0):
-    environment = {**os.environ, "TF_CONFIG": ""}
+    environment = {**os.environ, **NO_PROXY, "TF_CONFIG": ""}
     if cluster:
         config = {
             "cluster": {"worker": cluster},
@@ -54,7 +58,8 @@ def start_both(*flags):
     return [start(*flags, cluster=cluster, index=index) for index in (0, 1)]
 
 
-def finish(process, seconds=150):
+def finish(process, seconds=600):
+    """Waits for the end; so long only where something hangs."""
     try:
         output, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:

@@ -145,11 +145,12 @@ def test_an_interrupt_ends_the_workers_soon_and_the_build_goes_on(
     source = SmallSource(64, 8)
     whole = run(tmp_path / "whole", source)
     begun = threading.Event()
-    reading = []
+    reading, read = [], []
     really_read = SmallSource.read
 
     def slow(self, key):
         reading.append(key)
+        read.append(key)
         begun.set()
         time.sleep(0.2)
         reading.remove(key)
@@ -162,11 +163,10 @@ def test_an_interrupt_ends_the_workers_soon_and_the_build_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(SmallSource, "read", slow)
         threading.Thread(target=interrupt).start()
-        start = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path / "broken", source)
-    # All of it would take 14 seconds, a batch of 8 takes 1.6.
-    assert time.monotonic() - start < 8
+    # A batch is 8 of them.
+    assert len(read) < 40
     assert not reading
     assert run(tmp_path / "broken", source) == whole
     assert contents(tmp_path / "broken") == contents(tmp_path / "whole")

@@ -109,7 +109,9 @@ def test_live_source_vectors_are_the_necks_too(demo_run, tmp_path):
     maps = run.backbone.trunk(as_images(patches))
     expected = run.backbone.neck(maps, training=False).numpy()[nodes]
     vectors = run.source_vectors(graph, ("val",), nodes)
-    np.testing.assert_allclose(vectors, expected, rtol=1e-5, atol=1e-6)
+    # Kernels add up batches of another size in another order.
+    largest = np.abs(expected).max()
+    np.testing.assert_allclose(vectors, expected, rtol=0, atol=1e-5 * largest)
 
 
 def test_trainval_trains_on_both_splits(demo_run, tmp_path):

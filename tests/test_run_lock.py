@@ -5,6 +5,7 @@ import json
 import pytest
 
 from scn_tf import stages
+from scn_tf.run_lock import is_held
 from scn_tf.run_lock import run_held
 from tfrecords.errors import InputError
 
@@ -18,6 +19,13 @@ def test_of_two_processes_one_trains(tmp_path):
     with run_held(folder):
         pass
     assert list(folder.iterdir()) == []
+
+
+def test_whether_another_trains_can_be_asked(tmp_path):
+    assert not is_held(tmp_path)
+    with run_held(tmp_path):
+        assert is_held(tmp_path)
+    assert not is_held(tmp_path)
 
 
 def test_workers_leave_it_to_the_chief(tmp_path, monkeypatch):

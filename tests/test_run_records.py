@@ -2,6 +2,8 @@
 
 import pathlib
 
+from scn_tf import run_records
+
 ROOT = pathlib.Path(__file__).parents[1]
 DEMO = f"--flagfile={ROOT}/scn_tf/flagfiles/demo.flags"
 
@@ -40,6 +42,27 @@ def test_given_records_that_are_not_those_of_the_flags_are_told_of_once(
     assert told.count("--") == 3
     flags = (tmp_path / "run" / "flags.txt").read_text()
     assert "--boxes_per_image=3\n" in flags
+
+
+def test_without_the_records_stage_they_are_looked_at_all_the_same(
+    demo_run, command, tmp_path, caplog
+):
+    """Photographs beside given records would be passed over in silence."""
+    code = command(
+        *(DEMO, "--source=auto", f"--data_dir={tmp_path}"),
+        *(f"--records_dir={demo_run}/records", f"--run_dir={tmp_path}/run"),
+        *("--stages=train", "--epochs=1", "--proposals=uniform"),
+    )
+    assert code == 0
+    told = [r.message for r in caplog.records if r.levelname == "WARNING"]
+    assert f"--data_dir={tmp_path} is not looked at: --stages leaves" in told[0]
+    assert "--proposals: they have ground_truth, the flags say uni" in told[1]
+
+
+def test_a_digest_is_told_in_a_few_digits():
+    assert run_records._short("ab" * 32) == "a file of digest abababababab"
+    assert run_records._short("") == "none"
+    assert run_records._short(False) == "False"
 
 
 def test_given_records_need_no_file_of_their_making(

@@ -15,6 +15,7 @@ from fill_cache import ROWS_PER_SHARD
 from test_feature_cache import content
 from test_multi_worker import finish
 from test_multi_worker import free_ports
+from test_multi_worker import NO_PROXY
 
 ROOT = pathlib.Path(__file__).parents[1]
 NUM_SHARDS = -(-NUM_PATCHES // ROWS_PER_SHARD)
@@ -27,6 +28,7 @@ def start(folder, seconds=0.0, cluster=(), index=0):
     }
     environment = {
         **os.environ,
+        **NO_PROXY,
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
         "TF_CONFIG": json.dumps(config) if cluster else "",
     }

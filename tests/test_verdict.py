@@ -1,8 +1,11 @@
 """Laws of the verdict: every part named, nothing hidden."""
 
+import dataclasses
 import json
 
 import pytest
+
+from scn_tf.verdict import make_verdict
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +52,7 @@ def test_the_mean_is_there_in_three_forms(verdict, kind):
         assert forms["scikit_learn"]["mean"] == part[when]["mean"]
     # Interpolated precision is never below the precision itself.
     before = part["before"]["by_form"]
-    assert before["area"]["mean"] >= before["scikit_learn"]["mean"]
+    assert before["area"]["mean"] >= before["scikit_learn"]["mean"] - 1e-9
 
 
 def test_a_class_in_every_scene_is_left_out_and_named(verdict):
@@ -100,6 +103,18 @@ def test_a_checkpoint_that_the_losses_chose_is_told(judged):
     protocol = judged("--checkpoint=best")
     (note,) = [n for n in protocol["notes"] if "--checkpoint=best" in n]
     assert "lowest loss on held-out pairs" in note
+
+
+def test_no_classifier_is_told_of_where_none_was_fitted(restored_run):
+    run = restored_run
+    manifest = run.manifest
+    run.manifest = dataclasses.replace(manifest, classes=())
+    try:
+        verdict = make_verdict(run)
+    finally:
+        run.manifest = manifest
+    assert verdict["images"] == {"not_run": "the photographs have no labels"}
+    assert set(verdict["protocol"]) == {"trained_on", "notes"}
 
 
 def test_what_is_to_be_exported_is_judged(command, demo_run, tmp_path):

@@ -71,6 +71,7 @@ def build(
     """
     runner = runner or RunnerOptions()
     folder = pathlib.Path(records_dir).resolve()
+    _refuse_photographs(options, folder)
     source = open_source(options.source, options.data_dir, options.seed)
     identity = {
         "schema_version": SCHEMA_VERSION,
@@ -131,11 +132,31 @@ def main(arguments: Sequence[str]) -> None:
             f"{split.pairs} pairs, {split.objects} objects, "
             f"{sum(shard.bytes for shard in split.shards):,} bytes"
         )
+    if not any(split.pairs for split in manifest.splits.values()):
+        print(f"No pair to train on: {_why_no_pairs(manifest)}")
     for skip in manifest.skipped:
         print(f"skipped {skip['image_id']}: {skip['reason']}")
     for note, number in manifest.notes.items():
         print(f"{note}: {number}")
     print(f"Records {manifest.digest[:12]} lie in {values.records_dir}")
+
+
+def _refuse_photographs(options: BuildOptions, folder: pathlib.Path) -> None:
+    """Refuses to write among the photographs."""
+    if options.data_dir and folder == pathlib.Path(options.data_dir).resolve():
+        raise InputError(
+            f"--records_dir={folder} is the folder of the photographs. Give "
+            "records a folder of their own."
+        )
+
+
+def _why_no_pairs(manifest: Manifest) -> str:
+    if manifest.options["proposals"] == "ground_truth":
+        return (
+            "--proposals=ground_truth takes labeled boxes, and no photograph "
+            "has two. Choose others: --proposals=edge_boxes."
+        )
+    return "no photograph has two proposals. Lower --min_box_area."
 
 
 def _finished(

@@ -96,7 +96,7 @@ def read_manifest(records_dir: str | os.PathLike) -> Manifest:
         raise InputError(
             f"{path} is not there, so {records_dir} holds no finished "
             "records. Build them (python -m tfrecords.build), or name the "
-            "right --records_dir."
+            "folder that holds them (--records_dir)."
         ) from error
     except (OSError, ValueError) as error:
         raise InputError(

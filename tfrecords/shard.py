@@ -1,8 +1,8 @@
 """One shard of records, a pure function of its photographs and the options.
 
-In: a source, the names of some of its photographs and the options. Out: one
-TFRecord file, and what is to be said about it. Nothing is shared between
-shards, so any number of machines writes the same bytes.
+In: a source, names of some of its photographs, the options. Out: a TFRecord
+file, and what is to be said of it. Shards share nothing, so any number of
+machines writes the same bytes.
 """
 
 import collections
@@ -96,8 +96,7 @@ def build_shard(
         task: what to write.
         source: where the photographs are read.
         options: of the build.
-        on_images: called with the number of photographs that were written
-            or skipped since it was called last.
+        on_images: called with the number of photographs since the last call.
 
     Raises:
         InputError: if the disk is full, or a photograph is no good and
@@ -262,8 +261,9 @@ def _usable(proposals: Proposals, picture: _Picture) -> Proposals:
     boxes = box_rules.clip(snap(proposals.boxes).reshape(-1, 4), size)
     faults = box_rules.faults(boxes, size)
     kept = np.flatnonzero([not fault for fault in faults])
-    for fault in [*proposals.dropped, *filter(None, faults)]:
-        picture.notes[f"proposal dropped: {fault}"] += 1
+    dropped = [*proposals.dropped, *filter(None, faults)]
+    picture.notes.update(f"proposal dropped: {fault}" for fault in dropped)
+    picture.notes.update(proposals.notes)
     return Proposals(
         boxes=boxes[kept],
         scores=proposals.scores[kept],

@@ -72,7 +72,7 @@ def build_backbone(
         raise InputError(
             f"Images of {image_size} pixels are too small for {name}: it "
             f"needs at least {network.min_image_size} and was made for "
-            f"{network.image_size}. Choose a larger image size."
+            f"{network.image_size}. Choose a larger --image_size."
         )
     imagenet = weights == "imagenet"
     if imagenet and not network.has_imagenet:

@@ -32,7 +32,7 @@ def _construct(
     except Exception as error:  # Keras raises a bare Exception for a URL.
         raise InputError(
             f"Keras could not provide the ImageNet weights of "
-            f"{constructor.__name__} at {inputs.shape[1]} pixels: {error} "
+            f"{constructor.__name__} at {inputs.shape[1]} pixels ({error}). "
             "Give --weights a file that you have, or 'none' for random "
             "weights."
         ) from error

@@ -129,7 +129,8 @@ def _cut_tensor(
         close = difflib.get_close_matches(train_from, known, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise InputError(
-            f"{network.name} has no layer {train_from!r}.{hint} Good places "
+            f"--train_from={train_from}: {network.name} has no layer of that "
+            f"name.{hint} Good places "
             f"to train from: {_listed([*stages, INPUT_CUT])}; any other "
             "layer will do that all paths lead through."
         )

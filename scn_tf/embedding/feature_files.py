@@ -109,6 +109,8 @@ def read_features(path: str | os.PathLike) -> FeatureTable:
         "Make it with python -m scn_tf.embed --module=DIR --images=DIR "
         f"--output={path.with_suffix('.npy')}"
     )
+    if path.suffix != ".npy":
+        raise InputError(f"{path} is no .npy file of features. {again}")
     try:
         features = np.load(path, allow_pickle=False)
         text = path.with_suffix(".json").read_text(encoding="utf-8")

@@ -45,13 +45,15 @@ def propose_file(
 
     Returns:
         Proposals without labels, best score first; equal scores in the
-        file's order. `dropped` has the reasons of the unusable ones.
+        file's order. `dropped` has the reasons of the unusable ones, `notes`
+        says so if the picture has no line.
 
     Raises:
         InputError: if the file is missing or a line of it is malformed.
     """
     table = _table(options.proposals_file)
     place = table.places.get(record.key.image_id, -1)
+    unlisted = ("not in the proposals file",) if place < 0 else ()
     rows = slice(*np.searchsorted(table.place, [place, place + 1]))
     found, scores = table.boxes[rows], table.scores[rows]
     size = image.shape[:2]
@@ -65,6 +67,7 @@ def propose_file(
         scores=scores[kept],
         labels=("",) * len(kept),
         dropped=tuple(filter(None, faults)),
+        notes=unlisted,
     )
 
 

@@ -57,12 +57,14 @@ class Proposals:
         scores: [N] float32, best first where the method scores.
         labels: [N] class names; empty strings where unknown.
         dropped: why boxes were dropped that were given, one word per box.
+        notes: what else is to be counted of the picture.
     """
 
     boxes: np.ndarray
     scores: np.ndarray
     labels: tuple[str, ...]
     dropped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

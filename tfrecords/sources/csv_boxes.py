@@ -17,6 +17,8 @@ import csv
 import functools
 import pathlib
 
+from absl import logging
+
 from tfrecords import box_formats
 from tfrecords.errors import InputError
 from tfrecords.image_record import ImageKey
@@ -96,12 +98,29 @@ class CsvBoxes:
         Raises:
             InputError: as `keys`.
         """
+        keys = self.keys()
+        self._tell_of_unlisted({key.image_id for key in keys})
         lines = (
             f"{key.split} {key.image_id} "
             f"{folder.size_inside(self._data_dir, key.image_id)}"
-            for key in self.keys()
+            for key in keys
         )
         return content_digest(self.name, lines, [self._path])
+
+    def _tell_of_unlisted(self, listed: set[str]) -> None:
+        pictures = folder.list_pictures(self._data_dir)
+        unlisted = [name for name in pictures if name not in listed]
+        if unlisted:
+            logging.warning(
+                "%d of %d pictures in %s are in no row of %s and are left out, "
+                "%s first. A row with a filename alone takes a picture "
+                "without boxes.",
+                len(unlisted),
+                len(pictures),
+                self._data_dir,
+                self._path.name,
+                unlisted[0],
+            )
 
     def keys(self) -> list[ImageKey]:
         """Returns all photographs in the order of their first row.

@@ -17,7 +17,7 @@ from tfrecords.sources.box_table import BoxTable
 from tfrecords.sources.box_table import MOST_PIXELS
 from tfrecords.sources.box_table import Names
 from tfrecords.sources.folder import tidy_name
-from tfrecords.sources.splits import named_split
+from tfrecords.sources.splits import folder_split
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _OPTIONAL = ("class", "split", "difficult", "width", "height")
@@ -145,7 +145,7 @@ class CsvFile:
 
     def _take(self, row: dict[str, str]) -> str:
         """Keeps what a row says, or says what is wrong with it."""
-        split = named_split(row["split"])
+        split = folder_split(row["split"])
         size = [_side(row["height"]), _side(row["width"])]
         if row["split"] and not split:
             return f"`split` is {row['split'][:80]!r}, not train, val or test"

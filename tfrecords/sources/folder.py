@@ -66,8 +66,9 @@ def existing_folder(data_dir: str, wanted: str) -> pathlib.Path:
     """
     folder = pathlib.Path(data_dir).absolute()
     if not folder.is_dir():
+        fault = "is no folder" if folder.exists() else "does not exist"
         raise InputError(
-            f"The data folder {data_dir} does not exist. Wanted: {wanted}. "
+            f"The data folder {data_dir} {fault}. Wanted: {wanted}. "
             "Correct --data_dir."
         )
     return folder

@@ -34,10 +34,10 @@ def named_split(name: str) -> str | None:
 
 
 def folder_split(name: str) -> str | None:
-    """Returns the split that a folder is wholly named after.
+    """Returns the split that a folder, or a word in a column, wholly names.
 
     Args:
-        name: of the folder, such as "train2017", "Valid" or "testing".
+        name: such as "train2017", "Valid" or "testing".
 
     Returns:
         "train", "val" or "test"; None if it is named after none.

@@ -1,0 +1,50 @@
+"""What a person should know before a training takes its time.
+
+In: a `Run` whose records are built. Out: warnings.
+"""
+
+from absl import logging
+
+from scn_tf.run import Run
+
+
+def warn_before_training(run: Run) -> None:
+    """Says what of the flags and the records makes a training of little use.
+
+    Args:
+        run: that is about to be trained, or goes on.
+    """
+    config = run.config
+    epochs = config.training.epochs
+    done = epochs_done(run)
+    if done >= epochs:
+        logging.info(
+            "The run has %d epochs, --epochs=%d asks for no more: there is "
+            "nothing to train.",
+            done,
+            epochs,
+        )
+        return
+    if config.training.neck_is_held:
+        logging.warning(
+            "--head_epochs=%d holds the neck in all %d epochs: the head alone "
+            "learns, and the features stay what they were.",
+            config.training.head_epochs,
+            epochs,
+        )
+    if config.weights == "none" and run.manifest.source != "synthetic":
+        logging.warning(
+            "--weights=none: the targets are features of a random network. "
+            "Give --weights=imagenet or a file to learn anything of use."
+        )
+    if set(run.held_out_splits) & set(run.train_splits):
+        logging.warning(
+            "No pairs are held out: what is called val below, and in "
+            "TensorBoard, are training pairs."
+        )
+
+
+def epochs_done(run: Run) -> int:
+    """Returns how many epochs the run has logged so far."""
+    history = run.log.history("epoch")
+    return max((line["epoch"] for line in history), default=0)
