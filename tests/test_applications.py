@@ -120,7 +120,7 @@ def test_a_download_that_fails_says_what_else_can_be_done(monkeypatch):
     monkeypatch.setattr("keras.src.utils.file_utils.get_file", get_file)
     with pytest.raises(
         InputError,
-        match="MobileNetV2 at 96 pixels: URL fetch.*--weights a file",
+        match=r"MobileNetV2 at 96 pixels \(URL fetch.*--weights a file",
     ):
         build_backbone("mobilenet_v2", weights="imagenet", image_size=96)
 

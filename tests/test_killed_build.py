@@ -131,13 +131,20 @@ def contents(folder):
 
 
 def wait_for_kill(builds, process, kept, share, rng):
-    """Waits for a random moment, in the first seconds or at a share of work."""
+    """Waits for a random moment, in the first seconds or at a share of work.
+
+    On a fast machine it comes sooner: the build must be at work by then.
+    """
+    enough, seconds = kept + 1, 4  # it has started
     if share:
         most = builds.num_shards * (share + rng.uniform(0, 0.15))
         number = max(int(most), kept + 1)
         while len(builds.finished()) < number and process.poll() is None:
             time.sleep(_LOOK)
-    time.sleep(rng.uniform(0, builds.seconds_per_shard if share else 4))
+        enough, seconds = builds.num_shards - 4, builds.seconds_per_shard
+    until = time.monotonic() + rng.uniform(0, seconds)
+    while len(builds.finished()) < enough and time.monotonic() < until:
+        time.sleep(_LOOK)
 
 
 def check_killed_builds(broken, seed, timeout):
