@@ -21,7 +21,6 @@ from scn_tf.frozen_pass import frozen_pass
 from scn_tf.optimizer import make_optimizer
 from scn_tf.precision import chosen_precision
 from scn_tf.run import Run
-from scn_tf.run_warnings import epochs_done
 from scn_tf.step import make_steps
 
 _STEPS = 3
@@ -72,7 +71,7 @@ def dry_run_text(run: Run) -> str:
         "steps": f"{sampler.steps_per_epoch:,} an epoch, "
         f"{sampler.steps_per_epoch * config.training.epochs:,} in "
         f"{config.training.epochs} epochs",
-        "done already": f"{epochs_done(run)} epochs",
+        "done already": f"{run.log.epochs_done()} epochs",
         "replicas": f"{run.strategy.num_replicas_in_sync}",
         "trained weights": f"{weights:,}; weights, gradients and momentum "
         f"take {_size(12 * weights)}",

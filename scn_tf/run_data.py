@@ -67,6 +67,11 @@ class RunData:
         has_pairs = there and len(self.graph(("val",)).pairs)
         return ("val",) if has_pairs else self.train_splits
 
+    @property
+    def holds_pairs_out(self) -> bool:
+        """Whether the check is of pairs that nothing is trained on."""
+        return not set(self.held_out_splits) & set(self.train_splits)
+
     def graph(self, splits: tuple[str, ...]) -> PairGraph:
         """All boxes of `splits`, and the pairs that the flags want.
 

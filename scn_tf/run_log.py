@@ -86,6 +86,11 @@ class RunLog:
                 logging.warning("%s: skipped a torn line", self._path)
         return [line for line in lines if line["event"] == event]
 
+    def epochs_done(self) -> int:
+        """How many epochs the run has had so far."""
+        lines = self.history("epoch")
+        return max((line["epoch"] for line in lines), default=0)
+
     def rewind(self, step: int) -> None:
         """Drops what later steps wrote, and torn lines: they come again."""
         if not self._writes:

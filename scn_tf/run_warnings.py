@@ -16,7 +16,7 @@ def warn_before_training(run: Run) -> None:
     """
     config = run.config
     epochs = config.training.epochs
-    done = epochs_done(run)
+    done = run.log.epochs_done()
     if done >= epochs:
         logging.info(
             "The run has %d epochs, --epochs=%d asks for no more: there is "
@@ -37,14 +37,8 @@ def warn_before_training(run: Run) -> None:
             "--weights=none: the targets are features of a random network. "
             "Give --weights=imagenet or a file to learn anything of use."
         )
-    if set(run.held_out_splits) & set(run.train_splits):
+    if not run.holds_pairs_out:
         logging.warning(
             "No pairs are held out: what is called val below, and in "
             "TensorBoard, are training pairs."
         )
-
-
-def epochs_done(run: Run) -> int:
-    """Returns how many epochs the run has logged so far."""
-    history = run.log.history("epoch")
-    return max((line["epoch"] for line in history), default=0)

@@ -88,7 +88,7 @@ def _notes(run: Run) -> list[str]:
             "The network was trained on the val photographs too, without "
             "their labels."
         )
-    if set(run.held_out_splits) & set(run.train_splits):
+    if not run.holds_pairs_out:
         notes.append(
             "No pairs were held out: the losses are of training pairs."
         )

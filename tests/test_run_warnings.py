@@ -4,7 +4,6 @@ import dataclasses
 
 import pytest
 
-from scn_tf.run_warnings import epochs_done
 from scn_tf.run_warnings import warn_before_training
 
 
@@ -27,7 +26,7 @@ def told(restored_run, caplog):
 
 
 def test_a_finished_run_has_nothing_to_train(told, restored_run):
-    assert epochs_done(restored_run) == 25
+    assert restored_run.log.epochs_done() == 25
     (message,) = told(epochs=20, head_epochs=20)
     assert message.startswith("The run has 25 epochs, --epochs=20 asks for no")
 

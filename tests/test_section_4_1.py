@@ -16,6 +16,7 @@ from scn_tf.experiments import pixel_sheet
 from scn_tf.experiments import section_4_1
 from scn_tf.experiments.experiment import Outcome
 from scn_tf.experiments.section_4_1 import losses_report
+from scn_tf.run_data import RunData
 from tfrecords.errors import InputError
 
 FLAGFILES = pathlib.Path(__file__).parents[1] / "scn_tf" / "flagfiles"
@@ -131,9 +132,9 @@ def test_permuted_offsets_teach_nothing(command, tmp_path):
 
 def test_pairs_that_were_trained_on_are_not_told_of_as_held_out():
     for name in ("losses", "fig3", "fig4"):
-        run = types.SimpleNamespace(
-            train_splits=("train", "val"), held_out_splits=("val",)
-        )
+        run = RunData(types.SimpleNamespace(train_split="trainval"))
+        run.manifest = types.SimpleNamespace(splits=("train", "val"))
+        run.held_out_splits = ("val",)
         with pytest.raises(InputError, match="none are: train on train and v"):
             EXPERIMENTS[name].require(run)
 

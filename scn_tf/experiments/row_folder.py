@@ -105,9 +105,9 @@ def require_epochs(run: Run) -> None:
         InputError: if so.
     """
     wanted = run.config.training.epochs
-    epochs = [line["epoch"] for line in run.log.history("epoch")]
-    if max(epochs, default=0) > wanted:
+    done = run.log.epochs_done()
+    if done > wanted:
         raise InputError(
-            f"{run.config.run_dir} was trained for {max(epochs)} epochs, more "
+            f"{run.config.run_dir} was trained for {done} epochs, more "
             f"than --epochs={wanted}. Ask for as many, or remove the folder."
         )

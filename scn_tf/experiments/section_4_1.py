@@ -48,7 +48,7 @@ def _controls(config: Config) -> tuple[Variant, ...]:
 
 
 def _require_held_out(run: Run) -> None:
-    if set(run.held_out_splits) & set(run.train_splits):
+    if not run.holds_pairs_out:
         raise InputError(
             "This experiment tells of held-out pairs, and none are: train on "
             f"{' and '.join(run.train_splits)}, held out "

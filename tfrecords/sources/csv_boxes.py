@@ -113,7 +113,7 @@ class CsvBoxes:
         if unlisted:
             logging.warning(
                 "%d of %d pictures in %s are in no row of %s and are left out, "
-                "%s first. A row with a filename alone takes a picture "
+                "%s first. A row with empty corners takes a picture "
                 "without boxes.",
                 len(unlisted),
                 len(pictures),
